@@ -1,0 +1,130 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// House rules that the compiler can keep: explicit imports, `any`, and no warning left standing.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ path: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: house)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: house)
+}
+
+func main(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: house)
+}
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+let package = Package(
+    name: "framekeeper",
+    products: [
+        .executable(name: "capture-worker", targets: ["CaptureWorkerMain"]),
+        .executable(name: "rotation-service", targets: ["RotationServiceMain"]),
+        .executable(name: "framekeeper", targets: ["FramekeeperMain"]),
+    ],
+    dependencies: [
+        // Commands, flags and help of `framekeeper`, flags of the services.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // The logging interface that every service writes to; ServiceKit supplies the one-line format.
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // UnixSignals only: SIGTERM and SIGINT as an async sequence.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        // YAML with marks (line and column) for the configuration file.
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // SQLite for the ledger: WAL, migrations, prepared statements.
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Child processes of the node supervisor, with a body per child and real process groups.
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CMosquitto", path: "Shared/CMosquitto", pkgConfig: "libmosquitto",
+            providers: [.apt(["libmosquitto-dev"])]),
+        .systemLibrary(
+            name: "CAVFormat", path: "Shared/CAVFormat", pkgConfig: "libavformat",
+            providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavutil-dev"])]),
+        .target(name: "CAVShim", dependencies: ["CAVFormat"], path: "Shared/CAVShim"),
+
+        library("Domain", "Shared/Domain"),
+        library("BusContract", "Shared/BusContract", ["Domain"]),
+        library("Bus", "Shared/Bus", ["Domain", "BusContract", "CMosquitto", logging]),
+        library("Media", "Shared/Media", ["Domain", "CAVFormat", "CAVShim"]),
+        library(
+            "Ledger", "Shared/Ledger", ["Domain", "BusContract", .product(name: "GRDB", package: "GRDB.swift")]),
+        library("ClusterConfig", "Shared/ClusterConfig", ["Domain", .product(name: "Yams", package: "Yams")]),
+        library(
+            "ServiceKit", "Shared/ServiceKit",
+            ["Domain", "BusContract", "Bus", "ClusterConfig", logging, signals, arguments]),
+        library(
+            "TestSupport", "Shared/TestSupport", ["Domain", "BusContract", "Bus", "Media", "ClusterConfig", logging]),
+
+        library("CaptureWorkerCore", "Services/capture-worker/Core", ["Domain", "BusContract"]),
+        library(
+            "CaptureWorkerShell", "Services/capture-worker/Shell",
+            ["CaptureWorkerCore", "Domain", "BusContract", "Bus", "Media", "ClusterConfig", "ServiceKit", logging]),
+        main("CaptureWorkerMain", "Services/capture-worker/Main", ["CaptureWorkerShell", "ServiceKit", arguments]),
+
+        library("RotationServiceCore", "Services/rotation-service/Core", ["Domain", "BusContract"]),
+        library(
+            "RotationServiceShell", "Services/rotation-service/Shell",
+            [
+                "RotationServiceCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig",
+                "ServiceKit", logging,
+            ]),
+        main(
+            "RotationServiceMain", "Services/rotation-service/Main", ["RotationServiceShell", "ServiceKit", arguments]),
+
+        library("FramekeeperCore", "Services/framekeeper/Core", ["Domain", "BusContract"]),
+        library(
+            "FramekeeperShell", "Services/framekeeper/Shell",
+            [
+                "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig", "ServiceKit",
+                logging, arguments, .product(name: "Subprocess", package: "swift-subprocess"),
+            ]),
+        main("FramekeeperMain", "Services/framekeeper/Main", ["FramekeeperShell", "ServiceKit", arguments]),
+
+        tests("DomainTests", ["Domain"]),
+        tests("BusContractTests", ["BusContract", "Bus", "Domain"]),
+        tests("BusTests", ["Bus", "BusContract", "Domain", "TestSupport", logging]),
+        tests("MediaTests", ["Media", "Domain", "TestSupport"]),
+        tests(
+            "LedgerTests",
+            ["Ledger", "BusContract", "Domain", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("ClusterConfigTests", ["ClusterConfig", "Domain", "TestSupport"]),
+        tests("ServiceKitTests", ["ServiceKit", "Bus", "BusContract", "Domain", "TestSupport", logging]),
+        tests(
+            "CaptureWorkerTests",
+            [
+                "CaptureWorkerCore", "CaptureWorkerShell", "Bus", "BusContract", "Media", "Domain", "ClusterConfig",
+                "ServiceKit", "TestSupport", logging,
+            ]),
+        tests(
+            "RotationServiceTests",
+            [
+                "RotationServiceCore", "RotationServiceShell", "Ledger", "Bus", "BusContract", "Media", "Domain",
+                "ClusterConfig", "ServiceKit", "TestSupport", logging,
+            ]),
+        tests(
+            "FramekeeperTests",
+            [
+                "FramekeeperCore", "FramekeeperShell", "Bus", "BusContract", "Domain", "ClusterConfig", "Ledger",
+                "ServiceKit", "TestSupport", logging,
+            ]),
+        tests("Simulation", ["CaptureWorkerCore", "RotationServiceCore", "BusContract", "Domain", "TestSupport"]),
+        tests(
+            "Integration", ["Bus", "BusContract", "Media", "Ledger", "Domain", "ClusterConfig", "TestSupport", logging]),
+        tests("HouseRules", ["BusContract", "Domain"]),
+    ]
+)

@@ -1,0 +1,175 @@
+/// Where a camera's pictures come from, read from its `source` in the configuration.
+package enum SourceAddress: Hashable, Sendable {
+    /// `rtsp://` or `rtsps://`, as given, credentials included: never print it, print `publicText`.
+    case rtsp(url: String)
+    case file(FileSource)
+    case testPattern(TestPattern)
+    case v4l2(V4L2Source)
+
+    /// `file:///clip.mp4?loop=1&rate=max`.
+    package struct FileSource: Hashable, Sendable {
+        package var path: String
+        /// Begins again at the end.
+        package var loops: Bool
+        /// As fast as it is taken, instead of in real time.
+        package var atFullSpeed: Bool
+        package init(path: String, loops: Bool = false, atFullSpeed: Bool = false) {
+            self.path = path
+            self.loops = loops
+            self.atFullSpeed = atFullSpeed
+        }
+    }
+
+    /// `test://pattern?size=640x360&fps=15`.
+    package struct TestPattern: Hashable, Sendable {
+        package var width: Int
+        package var height: Int
+        package var fps: Int
+        package init(width: Int = 640, height: Int = 360, fps: Int = 15) {
+            self.width = width
+            self.height = height
+            self.fps = fps
+        }
+    }
+
+    /// `v4l2:///dev/video0?size=1280x720&fps=30`.
+    package struct V4L2Source: Hashable, Sendable {
+        package var path: String
+        package var width: Int?
+        package var height: Int?
+        package var fps: Int?
+    }
+
+    /// Widths and heights of the test pattern: even, 64 to 7680.
+    package static let sideRange = 64...7680
+    package static let fpsRange = 1...240
+}
+
+extension SourceAddress {
+    /// Reads an address; refuses what it does not know with a sentence that names it.
+    package init(_ text: String) throws(CodedError) {
+        guard let colon = text.firstRange(of: "://") else {
+            throw CodedError(.invalidArgument, "expected rtsp://, file:///, test://pattern or v4l2:///dev/…")
+        }
+        let scheme = text[..<colon.lowerBound].lowercased()
+        let rest = String(text[colon.upperBound...])
+        switch scheme {
+        case "rtsp", "rtsps":
+            guard let host = rest.split(separator: "/", omittingEmptySubsequences: false).first, !host.isEmpty,
+                !text.contains(where: { $0.isWhitespace || $0 == "\u{0}" })
+            else { throw CodedError(.invalidArgument, "\(scheme): expected a host and no white space") }
+            self = .rtsp(url: text)
+        case "file": self = .file(try Self.file(SourceQuery(rest)))
+        case "test": self = .testPattern(try Self.testPattern(SourceQuery(rest)))
+        case "v4l2": self = .v4l2(try Self.v4l2(SourceQuery(rest)))
+        default: throw CodedError(.invalidArgument, "\(scheme.prefix(20))://: no such kind of source")
+        }
+    }
+
+    /// For logs, states and people: without user, password or query.
+    package var publicText: String {
+        switch self {
+        case .rtsp(let url):
+            let parts = url.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+            let host = parts[2].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+            let path = parts.count > 3 ? "/" + (parts[3].split(separator: "?").first ?? "") : ""
+            return "\(parts[0])//\(host)\(path)"
+        case .file(let file): return "file://\(file.path)"
+        case .testPattern(let pattern):
+            return "test://pattern?size=\(pattern.width)x\(pattern.height)&fps=\(pattern.fps)"
+        case .v4l2(let device): return "v4l2://\(device.path)"
+        }
+    }
+
+    private static func file(_ query: SourceQuery) throws(CodedError) -> FileSource {
+        var query = query
+        guard query.path.hasPrefix("/"), !query.path.contains("\u{0}") else {
+            throw CodedError(.invalidArgument, "file: expected an absolute path, file:///…")
+        }
+        let loops = try query.flag("loop")
+        let rate = query.take("rate")
+        guard rate == nil || rate == "max" || rate == "1" else {
+            throw CodedError(.invalidArgument, "file: rate is 1 or max")
+        }
+        try query.finish("file")
+        return FileSource(path: query.path, loops: loops, atFullSpeed: rate == "max")
+    }
+
+    private static func testPattern(_ query: SourceQuery) throws(CodedError) -> TestPattern {
+        var query = query
+        guard query.path == "pattern" else { throw CodedError(.invalidArgument, "test: expected test://pattern") }
+        var pattern = TestPattern()
+        if let (width, height) = try query.size("test") {
+            guard sideRange.contains(width), sideRange.contains(height), width.isMultiple(of: 2),
+                height.isMultiple(of: 2)
+            else { throw CodedError(.invalidArgument, "test: sides are even, 64 to 7680") }
+            (pattern.width, pattern.height) = (width, height)
+        }
+        if let fps = try query.fps("test") { pattern.fps = fps }
+        try query.finish("test")
+        return pattern
+    }
+
+    private static func v4l2(_ query: SourceQuery) throws(CodedError) -> V4L2Source {
+        var query = query
+        guard query.path.hasPrefix("/dev/"), !query.path.contains("..") else {
+            throw CodedError(.invalidArgument, "v4l2: expected a device below /dev/")
+        }
+        let size = try query.size("v4l2")
+        let device = V4L2Source(
+            path: query.path, width: size?.width, height: size?.height, fps: try query.fps("v4l2"))
+        try query.finish("v4l2")
+        return device
+    }
+}
+
+/// The part of a source address after `://`, taken apart.
+private struct SourceQuery {
+    let path: String
+    private var items: [String: String] = [:]
+
+    init(_ text: String) throws(CodedError) {
+        let halves = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        path = String(halves[0])
+        guard halves.count == 2 else { return }
+        for item in halves[1].split(separator: "&") {
+            let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = pair.count == 2 ? String(pair[1]) : "1"
+            guard items.updateValue(value, forKey: String(pair[0])) == nil else {
+                throw CodedError(.invalidArgument, "\(pair[0].prefix(20)): given twice")
+            }
+        }
+    }
+
+    mutating func take(_ key: String) -> String? { items.removeValue(forKey: key) }
+
+    mutating func flag(_ key: String) throws(CodedError) -> Bool {
+        switch take(key) {
+        case nil, "0"?, "false"?: return false
+        case "1"?, "true"?: return true
+        default: throw CodedError(.invalidArgument, "\(key): expected 1 or 0")
+        }
+    }
+
+    mutating func size(_ kind: String) throws(CodedError) -> (width: Int, height: Int)? {
+        guard let text = take("size") else { return nil }
+        let sides = text.split(separator: "x").map { Int($0) }
+        guard sides.count == 2, let width = sides[0], let height = sides[1], width > 0, height > 0 else {
+            throw CodedError(.invalidArgument, "\(kind): size is WIDTHxHEIGHT")
+        }
+        return (width, height)
+    }
+
+    mutating func fps(_ kind: String) throws(CodedError) -> Int? {
+        guard let text = take("fps") else { return nil }
+        guard let fps = Int(text), SourceAddress.fpsRange.contains(fps) else {
+            throw CodedError(.invalidArgument, "\(kind): fps is a whole number, 1 to 240")
+        }
+        return fps
+    }
+
+    func finish(_ kind: String) throws(CodedError) {
+        guard let unknown = items.keys.min() else { return }
+        throw CodedError(.invalidArgument, "\(kind): no option '\(unknown.prefix(20))'")
+    }
+}
