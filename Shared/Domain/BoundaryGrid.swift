@@ -1,0 +1,27 @@
+/// Where rotation boundaries lie in wall time. The rotation-service plans with it; a worker that hears nothing uses
+/// the same grid, so both name the same moments.
+package struct BoundaryGrid: Hashable, Sendable {
+    package let interval: Duration
+    /// A boundary that all others are whole intervals away from.
+    package let origin: WallTime
+
+    /// - Parameters:
+    ///   - sessionStart: where the grid begins with `align: session`.
+    ///   - shift: this camera's share of the stagger, 0 up to the interval.
+    package init(_ settings: RotationSettings, sessionStart: WallTime, shift: Duration = .zero) {
+        interval = max(settings.interval, RotationSettings.intervalMin)
+        let start =
+            switch settings.align {
+            case .clock: WallTime(nanoseconds: 0)
+            case .session: sessionStart
+            }
+        origin = start + shift
+    }
+
+    /// The first boundary later than `time`.
+    package func boundary(after time: WallTime) -> WallTime {
+        let step = interval.nanoseconds
+        let count = (time - origin).nanoseconds.floorDivided(by: step) + 1
+        return origin + .nanoseconds(count * step)
+    }
+}
