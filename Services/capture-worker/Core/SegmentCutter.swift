@@ -36,8 +36,16 @@ package struct SegmentCutter: Hashable, Sendable {
             self.interval = interval
         }
 
+        /// Whether both name the same boundaries, give or take `slack`.
+        package func agrees(with other: Schedule, slack: Duration) -> Bool {
+            guard interval == other.interval else { return false }
+            let step = interval.nanoseconds
+            let rest = (next - other.next).nanoseconds - (next - other.next).nanoseconds.floorDivided(by: step) * step
+            return min(rest, step - rest) <= slack.nanoseconds
+        }
+
         /// The first boundary later than `time`.
-        mutating func advance(beyond time: MonotonicTime) {
+        package mutating func advance(beyond time: MonotonicTime) {
             guard next <= time else { return }
             let step = interval.nanoseconds
             next = next + .nanoseconds(((time - next).nanoseconds / step + 1) * step)
@@ -258,6 +266,8 @@ extension SegmentCutter {
             ended = self.ended(gap, at: frame.time, nextFrame: place.nextFrame)
             place.gap = nil
         }
+        // Pre-roll lies before the wish: the session begins with its first frame.
+        if place.nextIndex == 0 { place.startedAt = frame.time }
         let offset =
             open.map { $0.sessionOffset + (frame.media - $0.firstMedia) } ?? (frame.time - place.startedAt)
         let opening = Opening(

@@ -1,0 +1,260 @@
+internal import BusContract
+internal import Domain
+
+/// The recording session: from the first recording lease to the last, over files, faults and restarts.
+extension WorkerCore {
+    /// Takes up what the worker before this one had begun.
+    mutating func started(_ memory: WorkerMemory?, tail: SessionTail?, at now: Now) -> [WorkerEffect] {
+        isStarted = true
+        guard let memory else { return takeStandingLease(at: now) }
+        let isSameBoot = memory.boot == settings.boot
+        leases = LeaseBook(memory.leases, at: now)
+        var effects = takeStandingLease(at: now)
+        guard let remembered = memory.session else { return effects }
+        if let recovered = tail?.recovered { effects.append(.emitSegment(recovered.event(node: settings.node))) }
+        let end = tail?.endedAt ?? remembered.newestAt
+        guard leases.isLeased(.recording) else {
+            let wanted = memory.leases.filter { $0.useCase == .recording }.compactMap(\.until).max() ?? now.wall
+            if wanted > end {
+                effects.append(
+                    .emitGap(GapEvent(session: remembered.id, from: end, to: wanted, cause: .workerDied)))
+            }
+            return effects
+        }
+        var clock = remembered.clock
+        if !isSameBoot {
+            clock = SessionClock(now)
+            clock.wall = max(clock.wall, end)
+        }
+        return effects + resume(remembered, tail: tail, clock: clock, end: end, at: now)
+    }
+
+    private mutating func takeStandingLease(at now: Now) -> [WorkerEffect] {
+        guard settings.recordsAlways else {
+            _ = leases.release(.recording, holder: .always)
+            return []
+        }
+        do {
+            try leases.take(.recording, holder: .always, duration: nil, at: now)
+            return []
+        } catch {
+            preconditionFailure("the first leases fit: \(error)")
+        }
+    }
+
+    private mutating func resume(
+        _ remembered: WorkerMemory.Session, tail: SessionTail?, clock: SessionClock, end: WallTime, at now: Now
+    ) -> [WorkerEffect] {
+        let nextIndex = max(tail.map { $0.lastIndex + 1 } ?? 0, remembered.nextIndex)
+        let nextFrame = tail?.nextFrame ?? remembered.nextFrame
+        // A session that never had a segment begins now; there is nothing that could have been lost.
+        let gap = SegmentCutter.PendingGap(
+            from: clock.monotonic(at: end), cause: .workerDied, firstLost: nextFrame, isCounted: false)
+        let place = SegmentCutter.Place(
+            session: remembered.id, startedAt: clock.monotonic(at: remembered.startedAt), nextIndex: nextIndex,
+            nextFrame: nextFrame, gap: nextIndex > 0 ? gap : nil)
+        return begin(place, since: remembered.startedAt, clock: clock, preroll: .zero, at: now)
+    }
+
+    mutating func settleSession(at now: Now) -> [WorkerEffect] {
+        guard stopCause == nil else { return [] }
+        if leases.isLeased(.recording), session == nil {
+            let place = SegmentCutter.Place(session: drawSession(), startedAt: now.monotonic)
+            return begin(
+                place, since: now.wall, clock: SessionClock(now), preroll: wantedPreroll ?? settings.preroll, at: now)
+        }
+        if !leases.isLeased(.recording), let session {
+            endingSessions.append(session.id)
+            lastClock = session.clock
+            self.session = nil
+            return [.endSession(.stop)]
+        }
+        return []
+    }
+
+    private mutating func begin(
+        _ place: SegmentCutter.Place, since: WallTime, clock: SessionClock, preroll: Duration, at now: Now
+    ) -> [WorkerEffect] {
+        wantedPreroll = nil
+        var session = Session(
+            id: place.session, since: since, startedAt: since, clock: clock, nextIndex: place.nextIndex,
+            nextFrame: place.nextFrame,
+            schedule: SegmentCutter.Schedule(next: now.monotonic, interval: rotation.interval))
+        session.schedule = schedule(of: session, at: now)
+        self.session = session
+        return [.beginSession(place, clock, session.schedule, preroll: preroll)]
+    }
+
+    mutating func segmentOpened(_ opened: SegmentOpened, at now: Now) -> [WorkerEffect] {
+        let opening = opened.opening
+        var effects: [WorkerEffect] = []
+        let clock = session.flatMap { $0.id == opening.session ? $0.clock : nil } ?? SessionClock(now)
+        if let gap = opening.gap { effects.append(.emitGap(gap.event(opening.session, clock: clock))) }
+        effects.append(.emitSegment(opened.event(node: settings.node)))
+        guard var session, session.id == opening.session else { return effects }
+        if opening.index == 0 {
+            session.startedAt = opened.startedAt
+            session.preroll = max(.zero, session.since - opened.startedAt)
+        }
+        let segment = RecordingState.OpenSegment(index: opening.index, file: opened.file, startedAt: opened.startedAt)
+        session.segment = segment
+        session.segmentOffset = opening.offset
+        session.newestTime = opening.time
+        session.newestWish = opening.wish
+        session.nextIndex = opening.index + 1
+        session.nextFrame = opening.firstFrame + 1
+        session.storageError = nil
+        session.schedule.advance(beyond: opening.time)
+        self.session = session
+        effects += answerCuts(by: opening, segment: segment)
+        effects += reschedule(at: now)
+        return effects
+    }
+
+    mutating func firstPartWritten(_ id: SessionID, at now: Now) -> [WorkerEffect] {
+        guard session?.id == id else { return [] }
+        session?.hasFrameOnDisk = true
+        session?.storageFailures = 0
+        return answerStarts(at: now)
+    }
+
+    mutating func segmentClosed(_ closed: SegmentClosed) -> [WorkerEffect] {
+        if session?.id == closed.session, session?.segment?.index == closed.index { session?.segment = nil }
+        return [.emitSegment(closed.event(node: settings.node))]
+    }
+
+    mutating func storageFailed(_ id: SessionID, _ error: CodedError, at now: Now) -> [WorkerEffect] {
+        guard var session, session.id == id else { return [] }
+        session.segment = nil
+        session.storageError = error
+        session.storageFailures += 1
+        session.storageRetryAt =
+            now.monotonic + Self.storageBackoff.delay(attempt: session.storageFailures, chance: 0.5)
+        self.session = session
+        return refuseStarts(error)
+    }
+
+    mutating func sessionEnded(_ id: SessionID, gap: SegmentCutter.EndedGap?) -> [WorkerEffect] {
+        var effects: [WorkerEffect] = []
+        // A worker that stops leaves its gap to the next one, which knows when frames came again.
+        if stopCause == nil, let gap, let clock = endedClock(id) {
+            effects.append(.emitGap(gap.event(id, clock: clock)))
+        }
+        endingSessions.removeAll { $0 == id }
+        effects += answerEnds(of: id)
+        return effects
+    }
+
+    private func endedClock(_ id: SessionID) -> SessionClock? {
+        session?.id == id ? session?.clock : lastClock
+    }
+
+    // MARK: Boundaries
+
+    mutating func planReceived(_ plan: RotationState, at now: Now) -> [WorkerEffect] {
+        guard let interval = Duration(wholeSeconds: plan.intervalSeconds), interval >= RotationSettings.intervalMin,
+            interval <= RotationSettings.intervalMax
+        else { return [] }
+        rotation.interval = interval
+        rotation.align = plan.align
+        rotationShift = Duration(wholeSeconds: plan.staggerSeconds) ?? .zero
+        plannedNext = plan.nextAt
+        return reschedule(at: now)
+    }
+
+    /// Where the clocks of bus and worker are read apart by less than this, a boundary is the same boundary.
+    var boundarySlack: Duration { min(.seconds(1), rotation.interval / 4) }
+
+    /// A schedule in phase is left alone, so that no boundary moves while it is being cut.
+    private mutating func reschedule(at now: Now) -> [WorkerEffect] {
+        guard let session, facts?.keepsTime ?? true else { return [] }
+        let wanted = schedule(of: session, at: now)
+        guard !wanted.agrees(with: session.schedule, slack: .milliseconds(50)) else { return [] }
+        self.session?.schedule = wanted
+        return [.setSchedule(wanted)]
+    }
+
+    /// The service's next boundary if it lies ahead, else the next on the same grid that the service uses.
+    private func schedule(of session: Session, at now: Now) -> SegmentCutter.Schedule {
+        let interval = rotation.interval
+        if let plannedNext, plannedNext > now.wall, plannedNext - now.wall <= interval + interval {
+            return SegmentCutter.Schedule(next: now.monotonic(at: plannedNext), interval: interval)
+        }
+        let grid = BoundaryGrid(rotation, sessionStart: session.startedAt, shift: rotationShift)
+        switch rotation.align {
+        case .clock:
+            return SegmentCutter.Schedule(
+                next: now.monotonic(at: grid.boundary(after: now.wall)), interval: interval)
+        case .session:
+            let here = session.clock.wall(at: now.monotonic)
+            return SegmentCutter.Schedule(
+                next: session.clock.monotonic(at: grid.boundary(after: here)), interval: interval)
+        }
+    }
+
+    // MARK: The end of the process
+
+    mutating func stopDemanded(_ cause: StopCause) -> [WorkerEffect] {
+        guard stopCause == nil else { return [] }
+        stopCause = cause
+        guard let session else { return [.closeSource] }
+        endingSessions.append(session.id)
+        return [.endSession(.shutdown), .closeSource]
+    }
+
+    /// Leaves when the last file is complete.
+    mutating func settleStop() -> [WorkerEffect] {
+        guard let stopCause, endingSessions.isEmpty, !hasExited else { return [] }
+        hasExited = true
+        return [.exit(stopCause)]
+    }
+
+    func recordingState() -> RecordingState {
+        var state = RecordingState(
+            state: endingSessions.isEmpty ? .off : .stopping,
+            leases: leases.leases(for: .recording).map {
+                RecordingState.Lease(holder: $0.holder, since: $0.since, until: $0.until)
+            })
+        guard let session, stopCause == nil else { return state }
+        state.session = session.id
+        state.since = session.since
+        state.segment = session.segment
+        state.prerollSeconds = session.preroll?.publishedSeconds
+        state.state = session.hasFrameOnDisk && session.segment != nil ? .recording : .starting
+        if case .failed(let error, _) = stream.state {
+            state.state = .failed
+            state.error = PublishedError(error)
+        }
+        if let error = session.storageError {
+            state.state = .failed
+            state.error = PublishedError(error)
+        }
+        return state
+    }
+}
+
+extension SegmentOpened {
+    func event(node: NodeID) -> SegmentEvent {
+        SegmentEvent(
+            event: .opened, session: opening.session, index: opening.index, node: node, file: file,
+            startedAt: startedAt, firstFrame: opening.firstFrame, offsetSeconds: opening.offset?.publishedSeconds)
+    }
+}
+
+extension SegmentClosed {
+    func event(node: NodeID) -> SegmentEvent {
+        SegmentEvent(
+            event: .closed, session: session, index: index, node: node, file: file, startedAt: startedAt,
+            endedAt: startedAt + duration, durationSeconds: Double(duration.nanoseconds / 1000) / 1e6,
+            frames: frames, firstFrame: firstFrame, lastFrame: frames > 0 ? firstFrame + frames - 1 : nil,
+            bytes: bytes, offsetSeconds: offset?.publishedSeconds, reason: reason)
+    }
+}
+
+extension SegmentCutter.EndedGap {
+    func event(_ session: SessionID, clock: SessionClock) -> GapEvent {
+        GapEvent(
+            session: session, from: clock.wall(at: from), to: clock.wall(at: to), cause: cause,
+            framesLost: framesLost)
+    }
+}

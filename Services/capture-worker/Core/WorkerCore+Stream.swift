@@ -1,0 +1,109 @@
+internal import BusContract
+internal import Domain
+
+/// The leases and what they mean for the source.
+extension WorkerCore {
+    mutating func expireLeases(at now: Now) {
+        for useCase in leases.expire(at: now) { leaseEnded(useCase, at: now.monotonic) }
+    }
+
+    /// Starts the close-after of a use case that has lost its last lease.
+    mutating func leaseEnded(_ useCase: UseCase, at now: MonotonicTime) {
+        guard !leases.isLeased(useCase) else { return }
+        closesAt[useCase] = now + settings.policies[useCase].closeAfter
+    }
+
+    mutating func settleStream(at now: Now) -> [WorkerEffect] {
+        let wish = streamWish
+        guard wish != stream.wish else { return [] }
+        return streamEffects(.wishChanged(wish), at: now)
+    }
+
+    /// The union of what the leases want. A session holds the source until its last frame is handed over.
+    private var streamWish: StreamMachine.Wish {
+        let leased = UseCase.allCases.filter(leases.isLeased)
+        let isWarm = settings.preroll > .zero
+        let policies = leased.map { settings.policies[$0] } + (isWarm ? [settings.policies.recording] : [])
+        return StreamMachine.Wish(
+            isWanted: !policies.isEmpty, restarts: policies.contains(where: \.restart),
+            startTimeout: policies.map(\.startTimeout).max() ?? settings.policies.recording.startTimeout,
+            closesAt: policies.isEmpty ? closesAt.values.max() : nil)
+    }
+
+    mutating func streamEffects(_ event: StreamMachine.Event, at now: Now) -> [WorkerEffect] {
+        stream.handle(event, at: now.monotonic, chance: drawChance()).map { effect in
+            switch effect {
+            case .open(let run):
+                facts = nil
+                startedIn = nil
+                return .openSource(run: run)
+            case .close: return .closeSource
+            case .lost(let cause):
+                session?.segment = nil
+                return .loseFrames(cause)
+            case .activated(let after):
+                startedIn = after
+                return nil
+            }
+        }.compactMap { $0 }
+    }
+
+    mutating func sourceOpened(_ facts: SourceFacts, run: Int) -> [WorkerEffect] {
+        guard run == stream.run else { return [] }
+        self.facts = facts
+        return []
+    }
+
+    /// A file has played to its end: whoever recorded it has what he wanted.
+    mutating func sourceEnded(run: Int, at now: Now) -> [WorkerEffect] {
+        guard run == stream.run else { return [] }
+        for useCase in UseCase.allCases where leases.release(useCase, holder: nil) {
+            leaseEnded(useCase, at: now.monotonic)
+        }
+        return settleSession(at: now) + streamEffects(.sourceEnded(run: run), at: now)
+    }
+
+    mutating func woke(at now: Now) -> [WorkerEffect] {
+        var effects = streamEffects(.woke, at: now)
+        if let retryAt = session?.storageRetryAt, retryAt <= now.monotonic {
+            session?.storageRetryAt = nil
+            effects.append(.allowOpening)
+        }
+        return effects
+    }
+
+    func streamState(at now: Now) -> StreamState {
+        var state = StreamState(
+            state: .idle, leases: leases.counts, source: settings.source, codec: facts?.codec, width: facts?.width,
+            height: facts?.height, fps: facts?.fps, startedInSeconds: startedIn?.publishedSeconds,
+            restarts: stream.restarts)
+        switch stream.state {
+        case .idle: break
+        case .starting: state.state = .starting
+        case .active: state.state = .active
+        case .closing(_, let at):
+            state.state = .closing
+            state.closesAt = published(at, now)
+        case .failed(let error, let retryAt):
+            state.state = .failed
+            state.error = PublishedError(error)
+            state.retryAt = retryAt.map { published($0, now) }
+        }
+        return state
+    }
+
+    /// A deadline in wall time to the tenth of a second, so that reading the clocks again does not look like a change.
+    private func published(_ deadline: MonotonicTime, _ now: Now) -> WallTime {
+        WallTime(milliseconds: (now.wall(at: deadline).milliseconds + 50).floorDivided(by: 100) * 100)
+    }
+}
+
+extension LifecyclePolicies {
+    subscript(_ useCase: UseCase) -> UseCasePolicy {
+        switch useCase {
+        case .recording: recording
+        case .viewing: viewing
+        case .snapshot: snapshot
+        }
+    }
+}

@@ -1,0 +1,223 @@
+internal import BusContract
+package import Domain
+
+/// What a worker needs to know of its camera.
+package struct WorkerSettings: Hashable, Sendable {
+    package var camera: CameraID
+    package var node: NodeID
+    /// Without credentials.
+    package var source: String
+    package var recordsAlways: Bool
+    package var preroll: Duration
+    package var policies: LifecyclePolicies
+    package var rotation: RotationSettings
+    package var boot: String
+
+    package init(
+        camera: CameraID, node: NodeID, source: String, recordsAlways: Bool = false, preroll: Duration = .zero,
+        policies: LifecyclePolicies = LifecyclePolicies(), rotation: RotationSettings = RotationSettings(),
+        boot: String
+    ) {
+        self.camera = camera
+        self.node = node
+        self.source = source
+        self.recordsAlways = recordsAlways
+        self.preroll = preroll
+        self.policies = policies
+        self.rotation = rotation
+        self.boot = boot
+    }
+}
+
+/// The mind of a capture-worker: leases, the life of the source, the session.
+///
+/// Owns every decision of a worker but those of single frames (`SegmentCutter`, `TimestampRepair`). Invariants: a session
+/// runs exactly while a recording lease is held; the source runs while anything is leased, while its close-after lasts or
+/// while pre-roll is wanted; states are published when they differ from the last ones published, and memory is written
+/// when it differs from the last one written. The Shell's loop calls `handle` with everything that happens and performs
+/// the effects in their order. No clock, no chance but the seed it is given, no IO.
+package struct WorkerCore: Hashable, Sendable {
+    /// One recording session that runs.
+    struct Session: Hashable, Sendable {
+        var id: SessionID
+        var since: WallTime
+        /// The first frame of its first segment, once there is one.
+        var startedAt: WallTime
+        var clock: SessionClock
+        var segment: RecordingState.OpenSegment?
+        var segmentOffset: Duration?
+        /// The newest segment's first frame and the boundary that it answered.
+        var newestTime: MonotonicTime?
+        var newestWish: MonotonicTime?
+        var nextIndex: Int
+        var nextFrame: UInt64
+        var hasFrameOnDisk = false
+        var preroll: Duration?
+        var schedule: SegmentCutter.Schedule
+        var storageError: CodedError?
+        var storageFailures = 0
+        var storageRetryAt: MonotonicTime?
+    }
+
+    /// A command whose reply waits for something to happen.
+    struct Waiter: Hashable, Sendable {
+        enum Wish: Hashable, Sendable {
+            case firstFrame
+            case cut(MonotonicTime)
+            case end(SessionID)
+        }
+        var token: CommandToken
+        var wish: Wish
+        var since: MonotonicTime
+        var deadline: MonotonicTime
+    }
+
+    /// How long a reply to a rotation waits for a key frame.
+    package static let rotationTimeout: Duration = .seconds(30)
+    /// How long a reply to a stop waits for the last file.
+    package static let stopTimeout: Duration = .seconds(15)
+    /// Replies that wait at once; more commands are refused with `conflict`.
+    package static let waitersMax = 256
+    /// Between attempts to write again after the disk refused.
+    package static let storageBackoff = Backoff(first: .seconds(1), most: .seconds(30), jitter: 0)
+
+    let settings: WorkerSettings
+    var rotation: RotationSettings
+    var rotationShift: Duration = .zero
+    var plannedNext: WallTime?
+    var leases = LeaseBook()
+    var stream = StreamMachine()
+    var facts: SourceFacts?
+    var startedIn: Duration?
+    var session: Session?
+    /// Sessions whose last file is not complete yet, with the clocks that their gaps are told in.
+    var endingSessions: [SessionID] = []
+    var lastClock: SessionClock?
+    /// The pre-roll that the command asked for that begins the next session.
+    var wantedPreroll: Duration?
+    var closesAt: [UseCase: MonotonicTime] = [:]
+    var waiters: [Waiter] = []
+    var isStarted = false
+    var stopCause: StopCause?
+    var hasExited = false
+    private var generator: SplitMix64
+    private var published = Published()
+
+    private struct Published: Hashable, Sendable {
+        var stream: StreamState?
+        var recording: RecordingState?
+        var memory: WorkerMemory?
+        var wake: MonotonicTime?
+    }
+
+    /// - Parameter seed: random, drawn once per process; session ids and the spread of retries come from it.
+    package init(_ settings: WorkerSettings, seed: UInt64) {
+        self.settings = settings
+        rotation = settings.rotation
+        generator = SplitMix64(state: seed)
+    }
+
+    package mutating func handle(_ event: WorkerEvent, at now: Now) -> [WorkerEffect] {
+        guard !hasExited else { return [] }
+        var effects = perform(event, at: now)
+        effects += settle(at: now)
+        return effects
+    }
+
+    private mutating func perform(_ event: WorkerEvent, at now: Now) -> [WorkerEffect] {
+        switch event {
+        case .started(let memory, let tail): started(memory, tail: tail, at: now)
+        case .commanded(let command, let token): commanded(command, token: token, at: now)
+        case .planReceived(let plan): planReceived(plan, at: now)
+        case .sourceOpened(let facts, let run): sourceOpened(facts, run: run)
+        case .keyFrameCame(let run): streamEffects(.keyFrameCame(run: run), at: now)
+        case .formatChanged(let facts, let run): sourceOpened(facts, run: run)
+        case .sourceFailed(let error, let run): streamEffects(.sourceFailed(error, run: run), at: now)
+        case .sourceEnded(let run): sourceEnded(run: run, at: now)
+        case .segmentOpened(let opened): segmentOpened(opened, at: now)
+        case .firstPartWritten(let id, _): firstPartWritten(id, at: now)
+        case .segmentClosed(let closed): segmentClosed(closed)
+        case .overran: []
+        case .storageFailed(let id, let error): storageFailed(id, error, at: now)
+        case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)
+        case .woke: woke(at: now)
+        case .stopDemanded(let cause): stopDemanded(cause)
+        }
+    }
+
+    /// Brings everything that follows from leases and clocks up to date, then says what changed.
+    private mutating func settle(at now: Now) -> [WorkerEffect] {
+        guard isStarted else { return [] }
+        var effects: [WorkerEffect] = []
+        if stopCause == nil {
+            expireLeases(at: now)
+            effects += settleSession(at: now)
+            effects += settleStream(at: now)
+        } else {
+            effects += settleStop()
+        }
+        effects += timeOutWaiters(at: now)
+        effects += announce(at: now)
+        return effects
+    }
+
+    private mutating func announce(at now: Now) -> [WorkerEffect] {
+        var effects: [WorkerEffect] = []
+        let stream = streamState(at: now)
+        if stream != published.stream {
+            published.stream = stream
+            effects.append(.publishStream(stream))
+        }
+        let recording = recordingState()
+        if recording != published.recording {
+            published.recording = recording
+            effects.append(.publishRecording(recording))
+        }
+        // The memory comes before anything is lost by it: a worker that stops leaves it as it was.
+        let memory = memory
+        if stopCause == nil, memory != published.memory {
+            published.memory = memory
+            effects.insert(.remember(memory), at: 0)
+        }
+        let wake = nextDeadline
+        if wake != published.wake {
+            published.wake = wake
+            effects.append(.wake(at: wake))
+        }
+        return effects
+    }
+
+    private var nextDeadline: MonotonicTime? {
+        let waiting = waiters.map(\.deadline)
+        let others = [leases.nextDeadline, stream.nextDeadline, session?.storageRetryAt].compactMap { $0 }
+        return (waiting + others).min()
+    }
+
+    var memory: WorkerMemory {
+        WorkerMemory(
+            boot: settings.boot, leases: leases.records,
+            session: session.map {
+                WorkerMemory.Session(
+                    id: $0.id, startedAt: $0.startedAt, clock: $0.clock, nextIndex: $0.nextIndex,
+                    nextFrame: $0.nextFrame, newestAt: $0.segment?.startedAt ?? $0.startedAt)
+            })
+    }
+
+    mutating func drawSession() -> SessionID { SessionID(high: generator.next(), low: generator.next()) }
+    /// 0..<1.
+    mutating func drawChance() -> Double { Double(generator.next() >> 11) * 0x1p-53 }
+}
+
+/// A small generator of pseudo-random numbers with its state in view (Steele, Lea and Flood, 2014), so that a Core that
+/// needs chance stays a pure function of its seed.
+struct SplitMix64: Hashable, Sendable {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

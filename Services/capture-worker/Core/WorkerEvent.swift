@@ -1,0 +1,174 @@
+package import BusContract
+package import Domain
+
+/// What happens to a worker: the whole input of its Core.
+package enum WorkerEvent: Hashable, Sendable {
+    /// The process is up and its folder is its own; with what an earlier one left.
+    case started(WorkerMemory?, tail: SessionTail?)
+    case commanded(CameraCommand, CommandToken)
+    case planReceived(RotationState)
+    case sourceOpened(SourceFacts, run: Int)
+    case keyFrameCame(run: Int)
+    case formatChanged(SourceFacts, run: Int)
+    case sourceFailed(CodedError, run: Int)
+    case sourceEnded(run: Int)
+    case segmentOpened(SegmentOpened)
+    /// The first part of a segment is on disk.
+    case firstPartWritten(SessionID, index: Int)
+    case segmentClosed(SegmentClosed)
+    /// Frames were dropped because the disk did not keep up.
+    case overran(SessionID)
+    /// No file can be written. The session waits.
+    case storageFailed(SessionID, CodedError)
+    /// The last file of a session is complete; with the gap that it ended in, if it did.
+    case sessionEnded(SessionID, SegmentCutter.EndedGap?)
+    case woke
+    /// The process must end: a signal, or another worker has taken over.
+    case stopDemanded(StopCause)
+}
+
+/// Why a worker stops.
+package enum StopCause: Hashable, Sendable {
+    case signal, fenced
+}
+
+/// Stands for the reply that a command wants; the Shell knows the address.
+package struct CommandToken: Hashable, Sendable {
+    package let number: UInt64
+    package init(number: UInt64) { self.number = number }
+}
+
+/// What a source is, once open.
+package struct SourceFacts: Hashable, Sendable {
+    package var codec: String
+    package var width: Int
+    package var height: Int
+    package var fps: Double?
+    /// False for a file that plays as fast as it is taken: its media clock drives the boundaries.
+    package var keepsTime: Bool
+
+    package init(codec: String, width: Int, height: Int, fps: Double?, keepsTime: Bool) {
+        self.codec = codec
+        self.width = width
+        self.height = height
+        self.fps = fps
+        self.keepsTime = keepsTime
+    }
+}
+
+package struct SegmentOpened: Hashable, Sendable {
+    package var opening: SegmentCutter.Opening
+    /// Relative to the storage folder, with the partial suffix.
+    package var file: String
+    package var startedAt: WallTime
+
+    package init(opening: SegmentCutter.Opening, file: String, startedAt: WallTime) {
+        self.opening = opening
+        self.file = file
+        self.startedAt = startedAt
+    }
+}
+
+package struct SegmentClosed: Hashable, Sendable {
+    package var session: SessionID
+    package var index: Int
+    package var file: String
+    package var startedAt: WallTime
+    package var duration: Duration
+    package var frames: UInt64
+    package var firstFrame: UInt64
+    package var bytes: UInt64
+    package var offset: Duration?
+    package var reason: SegmentEnd
+
+    package init(
+        session: SessionID, index: Int, file: String, startedAt: WallTime, duration: Duration, frames: UInt64,
+        firstFrame: UInt64, bytes: UInt64, offset: Duration?, reason: SegmentEnd
+    ) {
+        self.session = session
+        self.index = index
+        self.file = file
+        self.startedAt = startedAt
+        self.duration = duration
+        self.frames = frames
+        self.firstFrame = firstFrame
+        self.bytes = bytes
+        self.offset = offset
+        self.reason = reason
+    }
+}
+
+/// What the Shell must do.
+package enum WorkerEffect: Hashable, Sendable {
+    case openSource(run: Int)
+    case closeSource
+    /// The frames of the running source stop; the open segment ends.
+    case loseFrames(GapCause)
+    case beginSession(SegmentCutter.Place, SessionClock, SegmentCutter.Schedule, preroll: Duration)
+    case endSession(SegmentEnd)
+    case setSchedule(SegmentCutter.Schedule)
+    case cut(at: MonotonicTime)
+    case allowOpening
+    case publishStream(StreamState)
+    case publishRecording(RecordingState)
+    case emitSegment(SegmentEvent)
+    case emitGap(GapEvent)
+    case reply(CommandToken, CommandResult)
+    case refuse(CommandToken, CodedError)
+    case remember(WorkerMemory)
+    /// Send `woke` at this moment; replaces every earlier one. Nil: never.
+    case wake(at: MonotonicTime?)
+    case exit(StopCause)
+}
+
+/// The wall clock of one session: read once, then advanced by the monotonic clock, so that names and the ledger stay
+/// in order however the wall clock is stepped.
+package struct SessionClock: Hashable, Sendable, Codable {
+    package var wall: WallTime
+    package var monotonic: MonotonicTime
+
+    package init(_ now: Now) {
+        wall = now.wall
+        monotonic = now.monotonic
+    }
+
+    package func wall(at time: MonotonicTime) -> WallTime { wall + (time - monotonic) }
+    package func monotonic(at time: WallTime) -> MonotonicTime { monotonic + (time - wall) }
+}
+
+/// What a worker writes down so that the next one can go on: leases, and the place in the session.
+package struct WorkerMemory: Hashable, Sendable, Codable {
+    package struct Session: Hashable, Sendable, Codable {
+        package var id: SessionID
+        package var startedAt: WallTime
+        package var clock: SessionClock
+        /// Above every index and frame number in use when this was written.
+        package var nextIndex: Int
+        package var nextFrame: UInt64
+        /// The start of the newest segment.
+        package var newestAt: WallTime
+    }
+
+    package static let versionNow = 1
+    package var version = versionNow
+    /// Of the boot in which this was written; monotonic times mean nothing in another.
+    package var boot: String
+    package var leases: [LeaseBook.Record]
+    package var session: Session?
+}
+
+/// What the disk says of the end of a remembered session.
+package struct SessionTail: Hashable, Sendable {
+    package var lastIndex: Int
+    package var nextFrame: UInt64
+    package var endedAt: WallTime
+    /// The file that was open when the worker died, finished since.
+    package var recovered: SegmentClosed?
+
+    package init(lastIndex: Int, nextFrame: UInt64, endedAt: WallTime, recovered: SegmentClosed?) {
+        self.lastIndex = lastIndex
+        self.nextFrame = nextFrame
+        self.endedAt = endedAt
+        self.recovered = recovered
+    }
+}
