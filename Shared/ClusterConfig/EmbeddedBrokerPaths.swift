@@ -1,0 +1,32 @@
+internal import Glibc
+
+/// Where the embedded broker of a node keeps its things. Supervisor and clients compute the same places from `state_dir`
+/// alone, so nobody has to tell anybody.
+package struct EmbeddedBrokerPaths: Sendable, Hashable {
+    /// Broker configuration and persistence.
+    package let folder: String
+    /// The folder of the socket, mode 0700.
+    package let socketFolder: String
+    package let socket: String
+
+    package init(stateDir: String) {
+        folder = stateDir + "/broker"
+        let near = folder + "/socket/mqtt"
+        if near.utf8.count <= BrokerURL.socketPathBytesMax {
+            socket = near
+            socketFolder = folder + "/socket"
+        } else {
+            // A deep state folder does not fit in a socket address. /tmp rather than $XDG_RUNTIME_DIR, since a login
+            // shell and a system service must come to the same place; whoever creates the folder checks its owner.
+            socketFolder = "/tmp/framekeeper-\(getuid())-\(Self.digest(stateDir))"
+            socket = socketFolder + "/mqtt"
+        }
+    }
+
+    /// FNV-1a, 64 bits: a short stable name, not a protection.
+    static func digest(_ text: String) -> String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return String(hash, radix: 16)
+    }
+}

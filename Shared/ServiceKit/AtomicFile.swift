@@ -1,0 +1,83 @@
+package import Domain
+internal import Glibc
+
+/// Small files that are whole at every moment, also after a power cut: written aside, synced, renamed over the old one,
+/// and the folder synced. Leases, outboxes and pid files are kept this way. Blocking; call it from your own thread or
+/// for files of a few kilobytes.
+package enum AtomicFile {
+    /// The most that `read` takes unless told otherwise.
+    package static let bytesMax = 16 * 1024 * 1024
+
+    /// Replaces the file at `path`. The folder must exist. `storage_full` if the disk is full, else `storage_failed`.
+    package static func write(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o600) throws(CodedError) {
+        let aside = "\(path).\(getpid()).new"
+        let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
+        guard file >= 0 else { throw .lastSystemError("cannot create \(aside)") }
+        do throws(CodedError) {
+            try writeAll(bytes, to: file, path: aside)
+            guard fsync(file) == 0 else { throw CodedError.lastSystemError("cannot sync \(aside)") }
+        } catch {
+            close(file)
+            unlink(aside)
+            throw error
+        }
+        close(file)
+        guard rename(aside, path) == 0 else {
+            let error = CodedError.lastSystemError("cannot rename \(aside) to \(path)")
+            unlink(aside)
+            throw error
+        }
+        try syncFolder(of: path)
+    }
+
+    /// The whole file; nil if there is none. Refuses more than `limit` bytes.
+    package static func read(_ path: String, atMost limit: Int = bytesMax) throws(CodedError) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw .lastSystemError("cannot open \(path)")
+        }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+        while true {
+            let count = Glibc.read(file, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw .lastSystemError("cannot read \(path)") }
+            guard count > 0 else { return bytes }
+            bytes += buffer[..<count]
+            guard bytes.count <= limit else { throw CodedError(.storageFailed, "\(path): more than \(limit) bytes") }
+        }
+    }
+
+    /// Creates the folder and those above it with `mode`; one that exists is left as it is.
+    package static func createFolder(_ path: String, mode: UInt32 = 0o755) throws(CodedError) {
+        var built = path.hasPrefix("/") ? "" : "."
+        for level in path.split(separator: "/") {
+            built += "/\(level)"
+            guard mkdir(built, mode) == 0 || errno == EEXIST else {
+                throw .lastSystemError("cannot create the folder \(built)")
+            }
+        }
+    }
+
+    /// Makes a rename or a new name in the folder of `path` durable.
+    package static func syncFolder(of path: String) throws(CodedError) {
+        let levels = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        let folder = levels.isEmpty ? "." : levels.joined(separator: "/")
+        let file = open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard file >= 0 else { throw .lastSystemError("cannot open the folder \(folder)") }
+        defer { close(file) }
+        guard fsync(file) == 0 else { throw .lastSystemError("cannot sync the folder \(folder)") }
+    }
+
+    private static func writeAll(_ bytes: [UInt8], to file: Int32, path: String) throws(CodedError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw .lastSystemError("cannot write \(path)") }
+            rest = rest.dropFirst(count)
+        }
+    }
+}
