@@ -1,0 +1,62 @@
+package import Domain
+
+/// What a source delivers next.
+package enum SourceItem: Sendable {
+    case packet(Packet)
+    /// The stream changes its parameter sets or its size; comes right before the key packet that begins it.
+    case formatChanged(StreamFormat)
+    /// A file that does not loop has ended. Nothing comes after it.
+    case end
+}
+
+/// A camera's pictures as packets. One thread calls `open`, `next` and `close`; any thread may call the others.
+///
+/// The first video packet is a key frame: what comes before it cannot be decoded and is not delivered. Timestamps are
+/// the source's own, faults included; `Packet.setTimestamps` is for the component that repairs them.
+package protocol MediaSource: AnyObject, Sendable {
+    /// Blocks until the stream is described. Obeys `interrupt()` and the open deadline.
+    ///
+    /// Errors: `sourceUnavailable` (refused, missing, not understood, interrupted), `timeout`, `unauthorized`.
+    func open() throws(CodedError) -> StreamFormat
+    /// Blocks for the next item. Errors as `open`; `timeout` when nothing came for the stall timeout.
+    func next() throws(CodedError) -> SourceItem
+    /// Asks for a key frame as soon as possible. A source that does not encode ignores it.
+    func requestKeyFrame()
+    /// A blocked `open()` or `next()` returns promptly with an error, and so does each one after it.
+    func interrupt()
+    /// Ends the connection. Not while another thread is inside `open` or `next`.
+    func close()
+    /// Whether packets come at the pace of real time. If not (`rate=max`), the consumer holds the source back instead
+    /// of dropping, and arrival times say nothing about the pictures.
+    var paces: Bool { get }
+    /// What the source left out or repaired, for the log; no secrets.
+    var notes: [String] { get }
+}
+
+/// Makes the source that an address names.
+package enum MediaSources {
+    /// `openTimeout` bounds `open()`, `stallTimeout` every `next()`. `audio`: whether an audio track is wanted.
+    package static func make(
+        _ address: SourceAddress, encoder: EncoderSettings, audio: Bool, openTimeout: Duration,
+        stallTimeout: Duration, clock: @escaping MonotonicClock = SystemClock.now
+    ) -> any MediaSource {
+        UnbuiltSource(name: address.publicText)
+    }
+}
+
+/// Stands for a kind of source that this build does not have.
+final class UnbuiltSource: MediaSource {
+    private let name: String
+
+    init(name: String) { self.name = name }
+
+    func open() throws(CodedError) -> StreamFormat {
+        throw CodedError(.sourceUnavailable, "V4L2 sources are not built yet", cause: name)
+    }
+    func next() throws(CodedError) -> SourceItem { .end }
+    func requestKeyFrame() {}
+    func interrupt() {}
+    func close() {}
+    var paces: Bool { true }
+    var notes: [String] { [] }
+}
