@@ -62,8 +62,8 @@ extension BrokerURL: CustomStringConvertible {
     /// RFC 3986 section 3.2.2: an IPv6 address stands in brackets.
     private static func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
 
-    /// Nil for anything but `embedded`, `embedded://HOST:PORT`, `mqtt://`, `mqtts://`, `unix:///PATH`. User and password
-    /// in the address are refused: they have keys of their own.
+    /// Nil for anything but `embedded`, `embedded://HOST:PORT`, `mqtt://`, `mqtts://`, `unix:///PATH`. User and
+    /// password in the address are refused: they have keys of their own.
     package init?(written text: String) {
         if text == "embedded" {
             self = .embeddedDefault

@@ -1,8 +1,8 @@
 package import Domain
 
 /// One node's view of the fleet's configuration file: every default filled in, every override resolved, every path
-/// absolute. It is made by `ConfigurationLoader` alone, read by every service at its start, and never changes after that.
-/// How the file is written does not belong here; see `ConfigurationReader`.
+/// absolute. It is made by `ConfigurationLoader` alone, read by every service at its start, and never changes after
+/// that. How the file is written does not belong here; see `ConfigurationReader`.
 package struct ClusterConfiguration: Sendable, Hashable {
     package var broker: BrokerSettings
     /// This host.

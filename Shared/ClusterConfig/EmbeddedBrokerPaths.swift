@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// Where the embedded broker of a node keeps its things. Supervisor and clients compute the same places from `state_dir`
-/// alone, so nobody has to tell anybody.
+/// Where the embedded broker of a node keeps its things. Supervisor and clients compute the same places from
+/// `state_dir` alone, so nobody has to tell anybody.
 package struct EmbeddedBrokerPaths: Sendable, Hashable {
     /// Broker configuration and persistence.
     package let folder: String

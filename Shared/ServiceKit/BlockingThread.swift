@@ -6,8 +6,8 @@ package enum BlockingThread {
     /// What the kernel keeps of a thread's name (proc(5), comm).
     package static let nameBytesMax = 15
 
-    /// Starts a thread that runs `body` once and ends. Traps if the system has no thread left to give, since nothing that
-    /// needs one can go on.
+    /// Starts a thread that runs `body` once and ends. Traps if the system has no thread left to give, since nothing
+    /// that needs one can go on.
     package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
         let box = Unmanaged.passRetained(Box(name: name, body: body))
         var attributes = pthread_attr_t()
