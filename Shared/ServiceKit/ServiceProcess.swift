@@ -1,3 +1,4 @@
+internal import ArgumentParser
 package import ClusterConfig
 package import Domain
 internal import Glibc
@@ -12,6 +13,18 @@ package struct ServiceContext: Sendable {
     package let shutdown: Shutdown
     package let startedAt: Now
     package let version = ProductVersion.text
+
+    package init(
+        service: ServiceName, instance: InstanceID, configuration: ClusterConfiguration, logger: Logger,
+        shutdown: Shutdown, startedAt: Now
+    ) {
+        self.service = service
+        self.instance = instance
+        self.configuration = configuration
+        self.logger = logger
+        self.shutdown = shutdown
+        self.startedAt = startedAt
+    }
 }
 
 /// The life of a service's process, the same for all of them: read the configuration, open the log, watch signals and
@@ -28,6 +41,74 @@ package enum ServiceProcess {
         instance: (ClusterConfiguration) throws(CodedError) -> InstanceID,
         body: @Sendable (ServiceContext) async throws -> ServiceExit
     ) async -> Never {
-        exit(ServiceExit.failed.rawValue)
+        let startedAt = ServiceClock.now()
+        let logger = logger(service, flags)
+        let configuration: ClusterConfiguration
+        switch load(flags) {
+        case .success(let loaded): configuration = loaded
+        case .failure(let errors):
+            // As a compiler prints them: a person is going to fix these, not a log reader.
+            for error in errors.errors { LineLogHandler.standardError(error.description) }
+            leave(.configuration)
+        }
+        let context: ServiceContext
+        do throws(CodedError) {
+            context = ServiceContext(
+                service: service, instance: try instance(configuration), configuration: configuration, logger: logger,
+                shutdown: Shutdown(), startedAt: startedAt)
+        } catch {
+            logger.error("cannot start", metadata: ["reason": "\(error)"])
+            leave(.configuration)
+        }
+        await ProcessSignals.watch(context.shutdown, supervised: flags.supervised)
+        leave(await finish(context, body))
+    }
+
+    /// The configuration that the flags, the environment and the file say.
+    package static func load(_ flags: ServiceFlags) -> Result<ClusterConfiguration, ConfigurationErrors> {
+        let environment = environment()
+        return ConfigurationLoader.load(
+            path: ConfigurationLoader.locate(flag: flags.config, environment: environment), environment: environment,
+            overrides: ConfigurationOverrides(broker: flags.broker))
+    }
+
+    package static func logger(_ service: ServiceName, _ flags: ServiceFlags) -> Logger {
+        let handler = LineLogHandler(service: service.rawValue, level: flags.logLevel.level)
+        return Logger(label: service.rawValue) { _ in handler }
+    }
+
+    /// The environment, for those who may not import Foundation.
+    package static func environment() -> [String: String] {
+        var variables: [String: String] = [:]
+        var next = environ
+        while let entry = next.pointee {
+            let pair = String(cString: entry).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
+            next += 1
+        }
+        return variables
+    }
+
+    private static func finish(
+        _ context: ServiceContext, _ body: @Sendable (ServiceContext) async throws -> ServiceExit
+    ) async -> ServiceExit {
+        let logger = context.logger
+        logger.info("started", metadata: ["instance": "\(context.instance)", "version": "\(context.version)"])
+        do {
+            let result = try await body(context)
+            logger.info(
+                "stopped",
+                metadata: ["reason": "\(context.shutdown.reason ?? "finished")", "exit": "\(result.rawValue)"])
+            return result
+        } catch {
+            logger.error("failed", metadata: ["reason": "\(error)"])
+            return .failed
+        }
+    }
+
+    /// Without running what other threads registered for the end: they may be inside a blocking C call.
+    private static func leave(_ code: ServiceExit) -> Never {
+        fflush(nil)
+        _exit(code.rawValue)
     }
 }

@@ -1,0 +1,78 @@
+import Domain
+import Foundation
+import ServiceKit
+import Testing
+
+@Suite("Files that survive")
+struct FileTests {
+    /// A folder of its own for one test.
+    private func withFolder(_ body: (String) throws -> Void) throws {
+        let folder = NSTemporaryDirectory() + "fk-files-" + UUID().uuidString
+        try AtomicFile.createFolder(folder)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try body(folder)
+    }
+
+    private func failure<Value>(_ body: () throws(CodedError) -> Value) -> CodedError? {
+        do throws(CodedError) {
+            _ = try body()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test("A write replaces the whole file and leaves nothing beside it")
+    func atomicWrite() throws {
+        try withFolder { folder in
+            let path = folder + "/leases.json"
+            #expect(try AtomicFile.read(path) == nil)
+            try AtomicFile.write(Array("one".utf8), to: path)
+            try AtomicFile.write(Array(repeating: 7, count: 300_000), to: path)
+            #expect(try AtomicFile.read(path) == Array(repeating: 7, count: 300_000))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["leases.json"])
+            let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
+            let refusal = failure { () throws(CodedError) in try AtomicFile.read(path, atMost: 1000) }
+            #expect(refusal?.code == .storageFailed)
+        }
+    }
+
+    @Test("A write that cannot be done says why, and the old file stays")
+    func failedWrite() throws {
+        try withFolder { folder in
+            let missing = failure { () throws(CodedError) in try AtomicFile.write([1], to: folder + "/no/where") }
+            #expect(missing?.code == .storageFailed)
+            #expect(missing?.description.contains("No such file") == true)
+            try AtomicFile.createFolder(folder + "/taken/below")
+            let taken = failure { () throws(CodedError) in try AtomicFile.write([1], to: folder + "/taken") }
+            #expect(taken != nil)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["taken"])
+            #expect(CodedError.system(28, "x").code == .storageFull)
+        }
+    }
+
+    @Test("One holder at a time; the lock ends with its holder")
+    func lock() throws {
+        try withFolder { folder in
+            let path = folder + "/.lock"
+            #expect(try !FileLock.isHeld(path))
+            var held = try FileLock.take(path)
+            try #require(held).write("42")
+            #expect(try FileLock.isHeld(path))
+            #expect(try FileLock.isHeld(path))
+            #expect(try FileLock.take(path) == nil)
+            #expect(try AtomicFile.read(path) == Array("42".utf8))
+            held = nil
+            #expect(try !FileLock.isHeld(path))
+            #expect(try FileLock.take(path) != nil)
+        }
+    }
+
+    @Test("The process knows what it costs")
+    func statistics() {
+        let statistics = ProcessStatistics.current()
+        #expect(statistics.rssBytes > 1_000_000)
+        #expect(statistics.cpuSeconds > 0)
+    }
+}
