@@ -1,3 +1,4 @@
+package import Bus
 package import BusContract
 internal import ClusterConfig
 internal import Domain
@@ -7,10 +8,16 @@ extension ServiceContext {
     /// Where this copy's presence is retained.
     package var address: ServiceAddress { ServiceAddress(service, instance) }
 
-    /// What birth and last will of one connection say; `session` is drawn anew for each connection.
-    package func presence(_ state: ServiceState.Presence, session: String) -> ServiceState {
-        ServiceState(
-            state: state, version: version, node: configuration.node, pid: getpid(), startedAt: startedAt.wall,
-            session: session)
+    /// What this copy says of itself on `services/<service>/<instance>`, last will included.
+    package var presence: Presence {
+        .service(
+            address, version: version, node: configuration.node, pid: getpid(), startedAt: startedAt.wall)
+    }
+
+    /// How this copy reaches the broker, under the client id that fences a second one.
+    package var busSettings: BusSettings {
+        BusSettings(
+            configuration.broker, stateDir: configuration.stateDir,
+            clientID: BusSettings.clientID(configuration.broker, service, instance))
     }
 }
