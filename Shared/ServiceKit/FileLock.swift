@@ -21,6 +21,19 @@ package final class FileLock: Sendable {
         return FileLock(path: path, file: file)
     }
 
+    /// Blocks until the lock is free; for a thread of its own. As `take` otherwise.
+    package static func wait(_ path: String) throws(CodedError) -> FileLock {
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw .lastSystemError("cannot open the lock \(path)") }
+        while flock(file, LOCK_EX) != 0 {
+            let number = errno
+            if number == EINTR { continue }
+            close(file)
+            throw .system(number, "cannot lock \(path)")
+        }
+        return FileLock(path: path, file: file)
+    }
+
     /// Whether some process holds the lock at this moment; a file that does not exist is not locked.
     package static func isHeld(_ path: String) throws(CodedError) -> Bool {
         let file = open(path, O_RDONLY | O_CLOEXEC)

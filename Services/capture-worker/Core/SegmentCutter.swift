@@ -102,6 +102,20 @@ package struct SegmentCutter: Hashable, Sendable {
         package var wish: MonotonicTime?
         package var gap: EndedGap?
 
+        package init(
+            session: SessionID, index: Int, firstFrame: UInt64, time: MonotonicTime, sessionOffset: Duration,
+            wish: MonotonicTime?, gap: EndedGap?
+        ) {
+            self.session = session
+            self.index = index
+            self.firstFrame = firstFrame
+            self.time = time
+            self.sessionOffset = sessionOffset
+            self.wish = wish
+            self.gap = gap
+        }
+
+        /// Cut minus wish.
         package var offset: Duration? { wish.map { time - $0 } }
     }
 
@@ -109,7 +123,15 @@ package struct SegmentCutter: Hashable, Sendable {
         package var from: MonotonicTime
         package var to: MonotonicTime
         package var cause: GapCause
+        /// Nil where nobody can know.
         package var framesLost: UInt64?
+
+        package init(from: MonotonicTime, to: MonotonicTime, cause: GapCause, framesLost: UInt64?) {
+            self.from = from
+            self.to = to
+            self.cause = cause
+            self.framesLost = framesLost
+        }
     }
 
     package enum Decision: Hashable, Sendable {
@@ -142,6 +164,12 @@ package struct SegmentCutter: Hashable, Sendable {
     package var session: SessionID? { place?.session }
     package var isOpen: Bool { open != nil }
     package var nextFrame: UInt64 { place?.nextFrame ?? 0 }
+    /// The next boundary that somebody wants, for a source that can make a key frame for it.
+    package var nextWish: MonotonicTime? {
+        guard isOpen else { return nil }
+        guard let wish = wishes.min() else { return schedule?.next }
+        return schedule.map { min($0.next, wish) } ?? wish
+    }
 }
 
 // MARK: What is asked for

@@ -11,7 +11,7 @@ extension WorkerCore {
         leases = LeaseBook(memory.leases, at: now)
         var effects = takeStandingLease(at: now)
         guard let remembered = memory.session else { return effects }
-        if let recovered = tail?.recovered { effects.append(.emitSegment(recovered.event(node: settings.node))) }
+        effects += (tail?.recovered ?? []).map { .emitSegment($0.event(node: settings.node)) }
         let end = tail?.endedAt ?? remembered.newestAt
         guard leases.isLeased(.recording) else {
             let wanted = memory.leases.filter { $0.useCase == .recording }.compactMap(\.until).max() ?? now.wall

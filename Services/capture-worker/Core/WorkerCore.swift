@@ -119,9 +119,9 @@ package struct WorkerCore: Hashable, Sendable {
 
     package mutating func handle(_ event: WorkerEvent, at now: Now) -> [WorkerEffect] {
         guard !hasExited else { return [] }
-        var effects = perform(event, at: now)
-        effects += settle(at: now)
-        return effects
+        let effects = perform(event, at: now) + settle(at: now)
+        // What the next worker must know is on disk before anything is done or answered.
+        return remember() + effects
     }
 
     private mutating func perform(_ event: WorkerEvent, at now: Now) -> [WorkerEffect] {
@@ -173,12 +173,6 @@ package struct WorkerCore: Hashable, Sendable {
             published.recording = recording
             effects.append(.publishRecording(recording))
         }
-        // The memory comes before anything is lost by it: a worker that stops leaves it as it was.
-        let memory = memory
-        if stopCause == nil, memory != published.memory {
-            published.memory = memory
-            effects.insert(.remember(memory), at: 0)
-        }
         let wake = nextDeadline
         if wake != published.wake {
             published.wake = wake
@@ -187,11 +181,24 @@ package struct WorkerCore: Hashable, Sendable {
         return effects
     }
 
+    /// A worker that stops leaves its memory as it is: leases and session are the next one's.
+    private mutating func remember() -> [WorkerEffect] {
+        let memory = memory
+        guard isStarted, stopCause == nil, memory != published.memory else { return [] }
+        published.memory = memory
+        return [.remember(memory)]
+    }
+
     private var nextDeadline: MonotonicTime? {
         let waiting = waiters.map(\.deadline)
         let others = [leases.nextDeadline, stream.nextDeadline, session?.storageRetryAt].compactMap { $0 }
         return (waiting + others).min()
     }
+
+    // What tests and the simulation look at.
+    package var isRecordingLeased: Bool { leases.isLeased(.recording) }
+    package var nextWake: MonotonicTime? { nextDeadline }
+    package var run: Int { stream.run }
 
     var memory: WorkerMemory {
         WorkerMemory(

@@ -30,6 +30,8 @@ package enum WorkerEvent: Hashable, Sendable {
 /// Why a worker stops.
 package enum StopCause: Hashable, Sendable {
     case signal, fenced
+    /// The folder cannot be used.
+    case failed
 }
 
 /// Stands for the reply that a command wants; the Shell knows the address.
@@ -162,10 +164,10 @@ package struct SessionTail: Hashable, Sendable {
     package var lastIndex: Int
     package var nextFrame: UInt64
     package var endedAt: WallTime
-    /// The file that was open when the worker died, finished since.
-    package var recovered: SegmentClosed?
+    /// The files that were open when the worker died, finished since; two if it died in the middle of a rotation.
+    package var recovered: [SegmentClosed]
 
-    package init(lastIndex: Int, nextFrame: UInt64, endedAt: WallTime, recovered: SegmentClosed?) {
+    package init(lastIndex: Int, nextFrame: UInt64, endedAt: WallTime, recovered: [SegmentClosed]) {
         self.lastIndex = lastIndex
         self.nextFrame = nextFrame
         self.endedAt = endedAt

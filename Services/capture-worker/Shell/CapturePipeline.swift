@@ -1,0 +1,295 @@
+internal import BusContract
+internal import CaptureWorkerCore
+internal import ClusterConfig
+internal import Domain
+internal import Media
+internal import ServiceKit
+internal import Synchronization
+
+/// The live pipeline of one camera: source, repaired timestamps, numbers, ring, recorder.
+///
+/// Owns the source's thread and everything that happens to a frame on it. Invariants: one source at a time, the next one
+/// opens after the last one has closed; frames of an older run are dropped; no lock is held while anything blocks; a full
+/// queue costs whole groups of pictures and never the source, except for a source that can be held back. `WorkerLoop`
+/// calls it from outside; what happens in here it reports as events of the Core.
+final class CapturePipeline: Sendable {
+    /// A frame as the ring keeps it.
+    struct Kept: Sendable {
+        var packet: Packet
+        var format: StreamFormat
+        /// Nil for audio.
+        var frame: SegmentCutter.Frame?
+    }
+
+    /// The most memory for pre-roll.
+    static let ringBytesMax = 128 * 1024 * 1024
+    /// A source that sends nothing for this long has stalled. Must exceed the longest honest interval between frames.
+    static let stallTimeout: Duration = .seconds(2)
+
+    private let camera: CameraConfiguration
+    private let node: NodeID
+    private let report: @Sendable (WorkerEvent) -> Void
+    private let state: Mutex<State>
+    private let runs = Mutex(Runs())
+    let recorder: SegmentRecorder
+
+    private struct State {
+        var run = 0
+        var cutter = SegmentCutter()
+        var ring: GOPRing<Kept>
+        var clock: SessionClock?
+        var startedAt: MonotonicTime?
+        var hasOverrun = false
+        var stats = PipelineStats()
+    }
+
+    private struct Runs: Sendable {
+        var current: (run: Int, source: any MediaSource)?
+        var wanted: Int?
+        var isBusy = false
+    }
+
+    init(
+        camera: CameraConfiguration, node: NodeID, report: @escaping @Sendable (WorkerEvent) -> Void
+    ) {
+        self.camera = camera
+        self.node = node
+        self.report = report
+        state = Mutex(State(ring: GOPRing(span: camera.preroll, bytesMax: Self.ringBytesMax)))
+        recorder = SegmentRecorder(
+            SegmentRecorder.Settings(storage: camera.storage.path, durability: camera.storage.durability),
+            report: report)
+        recorder.start { [weak self] loss in self?.storageLost(loss) }
+    }
+
+    // MARK: The source's life
+
+    /// Opens the source as soon as the one before it has closed.
+    func openSource(run: Int) {
+        let starts = runs.withLock { runs in
+            runs.wanted = run
+            if runs.isBusy { return false }
+            runs.isBusy = true
+            return true
+        }
+        guard starts else { return }
+        BlockingThread.start("source") { self.runSources() }
+    }
+
+    func closeSource() {
+        let source = runs.withLock { runs in
+            runs.wanted = nil
+            return runs.current?.source
+        }
+        state.withLock { state in
+            state.run = 0
+            state.ring.removeAll()
+        }
+        source?.interrupt()
+    }
+
+    /// Runs one source after the other until none is wanted; the thread ends then.
+    private func runSources() {
+        while let run = nextRun() {
+            let source = MediaSources.make(
+                camera.source, encoder: camera.encoder, audio: camera.audio,
+                openTimeout: camera.lifecycle.recording.startTimeout, stallTimeout: Self.stallTimeout)
+            let isWanted = runs.withLock { runs in
+                runs.current = (run, source)
+                return runs.wanted == run
+            }
+            if isWanted { play(source, run: run) }
+            runs.withLock { $0.current = nil }
+            source.close()
+        }
+    }
+
+    private func nextRun() -> Int? {
+        runs.withLock { runs in
+            let run = runs.wanted
+            runs.isBusy = run != nil
+            return run
+        }
+    }
+
+    private func play(_ source: any MediaSource, run: Int) {
+        defer { runs.withLock { if $0.wanted == run { $0.wanted = nil } } }
+        do {
+            var format = try source.open()
+            var feed = FrameFeed(format, run: run, paces: source.paces)
+            state.withLock { $0.run = run }
+            report(.sourceOpened(format.facts(keepsTime: source.paces), run: run))
+            while true {
+                switch try source.next() {
+                case .packet(let packet):
+                    if !source.paces { recorder.queue.waitForRoom() }
+                    guard take(packet, format: format, feed: &feed, source: source) else { return }
+                case .formatChanged(let changed):
+                    format = changed
+                    feed.beginsFormat = true
+                    report(.formatChanged(format.facts(keepsTime: source.paces), run: run))
+                case .end:
+                    report(.sourceEnded(run: run))
+                    return
+                }
+            }
+        } catch {
+            report(.sourceFailed(error, run: run))
+        }
+    }
+
+    // MARK: One packet
+
+    /// False when the run is over.
+    private func take(
+        _ packet: Packet, format: StreamFormat, feed: inout FrameFeed, source: any MediaSource
+    ) -> Bool {
+        let frame = feed.place(packet)
+        if let frame, frame.isKey, !feed.hasKeyFrame {
+            feed.hasKeyFrame = true
+            report(.keyFrameCame(run: feed.run))
+        }
+        let kept = Kept(packet: packet, format: format, frame: frame)
+        let (goesOn, wish) = state.withLock { state -> (Bool, MonotonicTime?) in
+            guard state.run == feed.run else { return (false, nil) }
+            if let frame { state.stats.count(frame, bytes: packet.byteCount) }
+            state.ring.append(
+                kept, isKey: frame?.isKey ?? false, time: frame?.time ?? feed.lastTime, bytes: packet.byteCount)
+            guardAgainstOverrun(&state, at: frame, paces: source.paces)
+            record(kept, in: &state)
+            return (true, state.cutter.nextWish)
+        }
+        // A source that encodes makes the first frame at or after the boundary a key frame.
+        if let wish, let frame, frame.time + feed.frameInterval >= wish { source.requestKeyFrame() }
+        return goesOn
+    }
+
+    /// A disk that cannot keep up costs frames at the end of the queue, whole groups of pictures and counted.
+    private func guardAgainstOverrun(_ state: inout State, at frame: SegmentCutter.Frame?, paces: Bool) {
+        guard paces, state.cutter.session != nil else { return }
+        if state.hasOverrun {
+            guard frame?.isKey == true, recorder.queue.isLow else { return }
+            state.hasOverrun = false
+            state.cutter.allowOpening()
+        } else if let frame, !recorder.queue.hasRoom {
+            state.hasOverrun = true
+            state.cutter.lose(.overrun, at: frame.time, mayOpen: false)
+            recorder.queue.put(.close(.error))
+            if let session = state.cutter.session { report(.overran(session)) }
+        }
+    }
+
+    private func record(_ kept: Kept, in state: inout State) {
+        guard let frame = kept.frame else {
+            if state.cutter.isOpen { recorder.queue.put(.packet(kept.packet)) }
+            return
+        }
+        switch state.cutter.accept(frame) {
+        case .skip:
+            if state.hasOverrun { state.stats.dropped += 1 }
+        case .append: recorder.queue.put(.packet(kept.packet))
+        case .open(let opening):
+            recorder.queue.put(.open(plan(opening, kept.format, in: &state), nextVideoDTS: nil))
+            recorder.queue.put(.packet(kept.packet))
+        case .cut(let opening):
+            recorder.queue.put(.open(plan(opening, kept.format, in: &state), nextVideoDTS: kept.packet.dts))
+            recorder.queue.put(.packet(kept.packet))
+        }
+    }
+
+    private func plan(
+        _ opening: SegmentCutter.Opening, _ format: StreamFormat, in state: inout State
+    ) -> SegmentPlan {
+        let clock = state.clock ?? SessionClock(ServiceClock.now())
+        if opening.index == 0 { state.startedAt = opening.time }
+        let gap = opening.gap.map {
+            SegmentManifest.Gap(
+                from: clock.wall(at: $0.from), to: clock.wall(at: $0.to), cause: $0.cause,
+                framesLost: $0.framesLost)
+        }
+        let manifest = SegmentManifest(
+            session: opening.session, camera: camera.id, node: node, index: opening.index,
+            firstFrame: opening.firstFrame, startedAt: clock.wall(at: opening.time),
+            sessionStartedAt: clock.wall(at: state.startedAt ?? opening.time),
+            sessionOffsetNanoseconds: opening.sessionOffset.nanoseconds,
+            offsetSeconds: opening.offset?.publishedSeconds, gap: gap)
+        return SegmentPlan(opening: opening, manifest: manifest, format: format)
+    }
+
+    // MARK: What the Core wants
+
+    /// Begins a session with the newest group of pictures in the ring, or as much more as the pre-roll asks for.
+    func beginSession(
+        _ place: SegmentCutter.Place, clock: SessionClock, schedule: SegmentCutter.Schedule, preroll: Duration
+    ) {
+        state.withLock { state in
+            state.cutter.begin(place, schedule: schedule)
+            state.clock = clock
+            state.startedAt = place.startedAt
+            state.hasOverrun = false
+            guard place.gap == nil, state.run != 0 else { return }
+            let from = ServiceClock.now().monotonic - preroll
+            for kept in state.ring.elements(from: from) { record(kept, in: &state) }
+        }
+    }
+
+    func endSession(_ reason: SegmentEnd) {
+        state.withLock { state in
+            guard let session = state.cutter.session else { return }
+            let gap = state.cutter.end(at: ServiceClock.now().monotonic)
+            recorder.queue.put(.end(session, reason, gap))
+        }
+    }
+
+    func setSchedule(_ schedule: SegmentCutter.Schedule) { state.withLock { $0.cutter.setSchedule(schedule) } }
+
+    /// Cuts at the first key frame at or after `time`.
+    func cut(at time: MonotonicTime) {
+        // Wishes beyond what the cutter holds are answered by the cuts that it makes for the others.
+        state.withLock { _ = $0.cutter.rotate(at: time) }
+    }
+
+    func loseFrames(_ cause: GapCause) {
+        state.withLock { state in
+            let wasOpen = state.cutter.isOpen
+            state.cutter.lose(cause, at: ServiceClock.now().monotonic)
+            state.ring.removeAll()
+            if wasOpen { recorder.queue.put(.close(.error)) }
+        }
+    }
+
+    func allowOpening() { state.withLock { $0.cutter.allowOpening() } }
+
+    /// Takes back what the recorder could not write, and what waits behind it.
+    private func storageLost(_ loss: SegmentRecorder.Loss) {
+        state.withLock { state in
+            guard state.cutter.session == loss.session else { return }
+            let cause: GapCause = loss.error.code == .storageFull ? .storageFull : .storageFailed
+            state.cutter.lose(
+                cause, at: ServiceClock.now().monotonic, firstLost: loss.firstLost, mayOpen: false)
+            recorder.queue.dropMedia()
+        }
+    }
+
+    /// What happened since the last call.
+    func takeStats() -> PipelineStats {
+        state.withLock { state in
+            let stats = state.stats
+            state.stats.beginPeriod()
+            return stats
+        }
+    }
+
+    func quit() {
+        closeSource()
+        recorder.queue.put(.quit)
+    }
+}
+
+extension StreamFormat {
+    func facts(keepsTime: Bool) -> SourceFacts {
+        SourceFacts(
+            codec: video.codecName, width: video.width, height: video.height, fps: video.frameRate,
+            keepsTime: keepsTime)
+    }
+}

@@ -1,0 +1,287 @@
+internal import Bus
+internal import BusContract
+internal import CaptureWorkerCore
+package import ClusterConfig
+package import Domain
+internal import Logging
+internal import Media
+package import ServiceKit
+
+/// One camera's worker: the loop that feeds the Core and performs what it says.
+///
+/// Owns the bus client, the pipeline, the folder's lock and the worker's memory. One task runs `run`, takes one event at
+/// a time, and is the only one that touches the Core. `Main` creates it.
+package struct CaptureWorker {
+    private let camera: CameraConfiguration
+    private let context: ServiceContext
+    private let bus: BusClient
+    private let pipeline: CapturePipeline
+    private let memory: WorkerMemoryFile
+    private let inputs: AsyncStream<Input>
+    private let feed: AsyncStream<Input>.Continuation
+    private let logger: Logger
+
+    private enum Input: Sendable {
+        case bus(BusInput)
+        case happened(WorkerEvent)
+        case folderTaken(FileLock)
+        case statsDue
+    }
+
+    /// While the stream is active.
+    static let statsInterval: Duration = .seconds(2)
+
+    package init(camera: CameraConfiguration, context: ServiceContext) throws(CodedError) {
+        self.camera = camera
+        self.context = context
+        logger = context.logger
+        let stateDir = context.configuration.stateDir
+        try AtomicFile.createFolder("\(stateDir)/leases")
+        try AtomicFile.createFolder("\(stateDir)/outbox")
+        memory = WorkerMemoryFile(stateDir: stateDir, camera: camera.id)
+        let (inputs, feed) = AsyncStream.makeStream(of: Input.self)
+        self.inputs = inputs
+        self.feed = feed
+        bus = BusClient(
+            settings: context.busSettings, presences: [.availability(camera.id), context.presence],
+            outbox: try EventOutbox(path: "\(stateDir)/outbox/\(camera.id).events"),
+            now: { ServiceClock.now().wall }, logger: context.logger)
+        pipeline = CapturePipeline(camera: camera, node: context.configuration.node) { event in
+            feed.yield(.happened(event))
+        }
+    }
+
+    /// Runs until the process is told to stop or another worker takes the camera over.
+    package func run() async -> ServiceExit {
+        var desk = CommandDesk(camera: camera, root: context.configuration.broker.topicRoot)
+        let plan = TopicTemplate(pattern: RotationState.topic(for: camera.id))
+        bus.subscribe(desk.subscriptions + [plan])
+        let listeners = [
+            Task { [bus, feed] in for await input in bus.inputs { feed.yield(.bus(input)) } },
+            Task { [context, feed] in
+                await context.shutdown.wait()
+                feed.yield(.happened(.stopDemanded(.signal)))
+            },
+        ]
+        bus.start()
+        takeFolder()
+        let cause = await loop(&desk)
+        for listener in listeners { listener.cancel() }
+        pipeline.quit()
+        await bus.stop()
+        return cause == .fenced ? .fenced : .done
+    }
+
+    /// Waits for the camera's folder: an older worker that was just fenced may still be finishing its last file.
+    private func takeFolder() {
+        let folder = "\(camera.storage.path)/\(camera.id)"
+        BlockingThread.start("folder-lock") { [feed, logger] in
+            do throws(CodedError) {
+                try AtomicFile.createFolder(folder)
+                feed.yield(.folderTaken(try FileLock.wait("\(folder)/.lock")))
+            } catch {
+                logger.error("folder not usable", metadata: ["folder": "\(folder)", "error": "\(error)"])
+                feed.yield(.happened(.stopDemanded(.failed)))
+            }
+        }
+    }
+
+    private func loop(_ desk: inout CommandDesk) async -> StopCause {
+        var core = WorkerCore(settings, seed: UInt64.random(in: .min ... .max))
+        var timers = Timers()
+        var lock: FileLock?
+        for await input in inputs {
+            let event: WorkerEvent
+            switch input {
+            case .bus(let input):
+                guard let arrived = arrived(input, at: &desk) else { continue }
+                event = arrived
+            case .happened(let happened):
+                log(happened)
+                event = happened
+            case .folderTaken(let taken):
+                lock = taken
+                event = await remembered()
+            case .statsDue:
+                publishStats(&timers)
+                continue
+            }
+            for effect in core.handle(event, at: ServiceClock.now()) {
+                if case .exit(let cause) = effect { return withExtendedLifetime(lock) { cause } }
+                await perform(effect, desk: &desk, timers: &timers)
+            }
+        }
+        return .signal
+    }
+
+    private var settings: WorkerSettings {
+        WorkerSettings(
+            camera: camera.id, node: context.configuration.node, source: camera.source.publicText,
+            recordsAlways: camera.record == .always, preroll: camera.preroll, policies: camera.lifecycle,
+            rotation: camera.rotation, boot: BootIdentity.current())
+    }
+
+    /// What an earlier worker of this camera left, in memory and on disk.
+    private func remembered() async -> WorkerEvent {
+        let reader = SessionTailReader(storage: camera.storage.path, camera: camera.id)
+        do {
+            return try await BlockingThread.run("recovery") { [memory] () throws(CodedError) in
+                guard let memory = try memory.read() else { return .started(nil, tail: nil) }
+                return .started(
+                    memory, tail: try memory.session.flatMap { session throws(CodedError) in try reader.read(session) })
+            }
+        } catch {
+            logger.error("earlier session not readable", metadata: ["error": "\(error)"])
+            return .started(nil, tail: nil)
+        }
+    }
+
+    /// The event in what came from the bus; nil for what is answered here or concerns nobody.
+    private func arrived(_ input: BusInput, at desk: inout CommandDesk) -> WorkerEvent? {
+        switch input {
+        case .connected:
+            logger.info("bus connected")
+            return nil
+        case .disconnected(.takenOver):
+            logger.warning("another worker has taken this camera over")
+            return .stopDemanded(.fenced)
+        case .disconnected(let reason):
+            logger.warning("bus lost", metadata: ["reason": "\(reason)"])
+            return nil
+        case .outboxOverflowed(let count):
+            logger.error("events dropped, the outbox is full", metadata: ["count": "\(count)"])
+            return nil
+        case .message(let message):
+            if let (_, plan) = message.decoded(RotationState.self) {
+                return (try? plan.get()).map { .planReceived($0.message) }
+            }
+            guard let (token, command) = desk.receive(message) else { return nil }
+            switch command {
+            case .success(let command): return .commanded(command, token)
+            case .failure(let error):
+                logger.info("command refused", metadata: ["topic": "\(message.topic)", "error": "\(error.code)"])
+                desk.refuse(token, error, on: bus)
+                return nil
+            }
+        }
+    }
+}
+
+// MARK: Effects
+
+extension CaptureWorker {
+    /// The one wake that the Core asked for last, and the beat of the statistics.
+    private struct Timers {
+        var wake: Task<Void, Never>?
+        var stats: Task<Void, Never>?
+        var lastStats: (at: MonotonicTime, frames: UInt64, bytes: UInt64)?
+    }
+
+    private func perform(_ effect: WorkerEffect, desk: inout CommandDesk, timers: inout Timers) async {
+        switch effect {
+        case .openSource(let run): pipeline.openSource(run: run)
+        case .closeSource: pipeline.closeSource()
+        case .loseFrames(let cause): pipeline.loseFrames(cause)
+        case .beginSession(let place, let clock, let schedule, let preroll):
+            logger.info("session begun", metadata: ["session": "\(place.session)", "wall": "\(clock.wall)"])
+            pipeline.beginSession(place, clock: clock, schedule: schedule, preroll: preroll)
+        case .endSession(let reason): pipeline.endSession(reason)
+        case .setSchedule(let schedule): pipeline.setSchedule(schedule)
+        case .cut(let time): pipeline.cut(at: time)
+        case .allowOpening: pipeline.allowOpening()
+        case .publishStream(let state):
+            bus.publish(state, to: camera.id)
+            beat(state.state == .active || state.state == .closing, &timers)
+        case .publishRecording(let state): bus.publish(state, to: camera.id)
+        case .emitSegment(let event): bus.publish(event, to: camera.id)
+        case .emitGap(let event):
+            logger.warning(
+                "gap", metadata: ["cause": "\(event.cause.rawValue)", "seconds": "\(event.seconds)"])
+            bus.publish(event, to: camera.id)
+        case .reply(let token, let result): desk.accept(token, result, on: bus)
+        case .refuse(let token, let error): desk.refuse(token, error, on: bus)
+        case .remember(let memory): await remember(memory)
+        case .wake(let time): wake(at: time, &timers)
+        case .exit: preconditionFailure("the loop handles exit")
+        }
+    }
+
+    /// A disk that refuses the memory costs the resumption after a crash, not the recording.
+    private func remember(_ record: WorkerMemory) async {
+        do {
+            try await BlockingThread.run("memory") { [memory] () throws(CodedError) in try memory.write(record) }
+        } catch {
+            logger.error("leases not written", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func wake(at time: MonotonicTime?, _ timers: inout Timers) {
+        timers.wake?.cancel()
+        timers.wake = time.map { time in
+            Task { [feed] in
+                let rest = time - ServiceClock.now().monotonic
+                guard (try? await Task.sleep(for: max(rest, .zero))) != nil else { return }
+                feed.yield(.happened(.woke))
+            }
+        }
+    }
+
+    private func beat(_ isActive: Bool, _ timers: inout Timers) {
+        guard isActive else {
+            timers.stats?.cancel()
+            timers.stats = nil
+            timers.lastStats = nil
+            return
+        }
+        guard timers.stats == nil else { return }
+        timers.stats = Task { [feed] in
+            while (try? await Task.sleep(for: Self.statsInterval)) != nil { feed.yield(.statsDue) }
+        }
+    }
+
+    private func publishStats(_ timers: inout Timers) {
+        let now = ServiceClock.now().monotonic
+        let counts = pipeline.takeStats()
+        let process = ProcessStatistics.current()
+        var stats = StreamStats()
+        if let last = timers.lastStats, now > last.at {
+            let seconds = (now - last.at).seconds
+            stats.fps = Double(counts.frames - last.frames) / seconds
+            stats.bitrateBps = Double(counts.bytes - last.bytes) * 8 / seconds
+        }
+        timers.lastStats = (now, counts.frames, counts.bytes)
+        stats.framesTotal = counts.frames
+        stats.bytesTotal = counts.bytes
+        stats.droppedTotal = counts.dropped
+        stats.gopSeconds = counts.gop.publishedSeconds
+        stats.maxInterarrivalSeconds = counts.maxInterarrival.publishedSeconds
+        stats.partWriteSecondsP99 = pipeline.recorder.partWriteP99.publishedSeconds
+        stats.queueDepth = pipeline.recorder.queue.depth
+        stats.rssBytes = process.rssBytes
+        stats.cpuSeconds = process.cpuSeconds
+        bus.publish(stats, to: camera.id)
+    }
+
+    private func log(_ event: WorkerEvent) {
+        switch event {
+        case .segmentClosed(let closed):
+            logger.info(
+                "segment closed",
+                metadata: [
+                    "file": "\(closed.file)", "frames": "\(closed.frames)", "bytes": "\(closed.bytes)",
+                    "reason": "\(closed.reason.rawValue)",
+                ])
+        case .sourceOpened(let facts, _):
+            logger.info(
+                "source open",
+                metadata: ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"])
+        case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
+        case .storageFailed(_, let error): logger.error("storage failed", metadata: ["error": "\(error)"])
+        case .overran: logger.error("frames dropped, the disk does not keep up")
+        case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
+        case .started, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded, .segmentOpened,
+            .firstPartWritten, .sessionEnded, .woke:
+            break
+        }
+    }
+}

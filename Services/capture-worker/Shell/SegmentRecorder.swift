@@ -1,0 +1,200 @@
+internal import CaptureWorkerCore
+internal import Domain
+internal import Media
+internal import ServiceKit
+internal import Synchronization
+
+/// Writes the segments of one camera, on a thread of its own.
+///
+/// Owns the open segment file. Invariants: the next file exists before the last one is finished; a file gets its final name
+/// only when all of it is on disk; after a failed write nothing of the session is written until the pipeline begins a
+/// new segment. `CapturePipeline` fills its queue; what it has done it reports as events of the Core.
+final class SegmentRecorder: Sendable {
+    struct Settings: Sendable {
+        var storage: String
+        var durability: Durability
+    }
+
+    /// How long media may wait in memory when nothing follows it.
+    static let flushAfter: Duration = .seconds(1)
+    /// Part writes that the published percentile looks back on.
+    static let writeTimesMax = 256
+
+    let queue = RecorderQueue()
+    private let settings: Settings
+    private let report: @Sendable (WorkerEvent) -> Void
+    private let writeTimes = Mutex<[Duration]>([])
+
+    init(_ settings: Settings, report: @escaping @Sendable (WorkerEvent) -> Void) {
+        self.settings = settings
+        self.report = report
+    }
+
+    /// Frames that cannot be written any more: all of the session from this number on.
+    struct Loss: Sendable {
+        var session: SessionID
+        var firstLost: UInt64
+        var error: CodedError
+    }
+
+    /// Starts the thread. `lose` is called on it, before anything else is written.
+    func start(lose: @escaping @Sendable (Loss) -> Void) {
+        BlockingThread.start("recorder") { self.run(lose) }
+    }
+
+    /// The 99th percentile of the last part writes.
+    var partWriteP99: Duration {
+        writeTimes.withLock { times in
+            let sorted = times.sorted()
+            return sorted.isEmpty ? .zero : sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
+        }
+    }
+
+    /// The open file, if there is one, and whom to tell when it is lost.
+    private struct Slot {
+        var file: Open?
+        let lose: @Sendable (Loss) -> Void
+    }
+
+    private struct Open {
+        var writer: SegmentWriter
+        var plan: SegmentPlan
+        var framesOnDisk: UInt64 = 0
+
+        var nextOnDisk: UInt64 { plan.opening.firstFrame + framesOnDisk }
+    }
+
+    private func run(_ lose: @escaping @Sendable (Loss) -> Void) {
+        var slot = Slot(lose: lose)
+        while true {
+            let timeout = slot.file?.writer.hasUnwritten == true ? Self.flushAfter : nil
+            guard let job = queue.take(timeout: timeout) else {
+                flush(&slot)
+                continue
+            }
+            switch job {
+            case .open(let plan, let nextVideoDTS): turn(&slot, to: plan, nextVideoDTS: nextVideoDTS)
+            case .packet(let packet): append(packet, to: &slot)
+            case .close(let reason): finish(&slot, reason: reason, nextVideoDTS: nil)
+            case .end(let session, let reason, let gap):
+                finish(&slot, reason: reason, nextVideoDTS: nil)
+                report(.sessionEnded(session, gap))
+            case .quit:
+                finish(&slot, reason: .shutdown, nextVideoDTS: nil)
+                return
+            }
+        }
+    }
+
+    private func turn(_ slot: inout Slot, to plan: SegmentPlan, nextVideoDTS: Int64?) {
+        let next: Open
+        do {
+            next = Open(
+                writer: try SegmentWriter(
+                    storage: settings.storage, manifest: plan.manifest, format: plan.format,
+                    durability: settings.durability), plan: plan)
+        } catch {
+            finish(&slot, reason: .error, nextVideoDTS: nextVideoDTS)
+            lost(error, from: plan.opening.firstFrame, of: plan, in: slot)
+            return
+        }
+        let file = next.writer.path.relativePath
+        report(
+            .segmentOpened(SegmentOpened(opening: plan.opening, file: file, startedAt: plan.manifest.startedAt)))
+        guard finish(&slot, reason: .rotation, nextVideoDTS: nextVideoDTS) else {
+            abandon(next)
+            return
+        }
+        slot.file = next
+    }
+
+    private func append(_ packet: Packet, to slot: inout Slot) {
+        guard slot.file != nil else { return }
+        do {
+            written(try slot.file?.writer.append(packet), in: &slot)
+        } catch {
+            fail(&slot, error)
+        }
+    }
+
+    private func flush(_ slot: inout Slot) {
+        do {
+            written(try slot.file?.writer.flushPart(), in: &slot)
+        } catch {
+            fail(&slot, error)
+        }
+    }
+
+    private func written(_ part: PartReport?, in slot: inout Slot) {
+        guard let part else { return }
+        slot.file?.framesOnDisk += UInt64(part.videoFrames)
+        writeTimes.withLock { times in
+            if times.count >= Self.writeTimesMax { times.removeFirst() }
+            times.append(part.writeSeconds)
+        }
+        guard part.isFirst, let opening = slot.file?.plan.opening else { return }
+        report(.firstPartWritten(opening.session, index: opening.index))
+    }
+
+    /// False if the file could not be completed; then everything from its first unwritten frame is lost.
+    @discardableResult
+    private func finish(_ slot: inout Slot, reason: SegmentEnd, nextVideoDTS: Int64?) -> Bool {
+        guard let done = slot.file else { return true }
+        do {
+            let finished = try done.writer.finish(nextVideoDTS: nextVideoDTS)
+            let kept = Kept(
+                path: finished.path, frames: finished.videoFrames, bytes: finished.bytes, duration: finished.duration)
+            report(.segmentClosed(closed(done.plan, kept, reason: reason)))
+            slot.file = nil
+            return true
+        } catch {
+            fail(&slot, error)
+            return false
+        }
+    }
+
+    private func fail(_ slot: inout Slot, _ error: CodedError) {
+        guard let failed = slot.file else { return }
+        slot.file = nil
+        lost(error, from: failed.nextOnDisk, of: failed.plan, in: slot)
+        abandon(failed)
+    }
+
+    private func lost(_ error: CodedError, from number: UInt64, of plan: SegmentPlan, in slot: Slot) {
+        slot.lose(Loss(session: plan.opening.session, firstLost: number, error: error))
+        report(.storageFailed(plan.opening.session, error))
+    }
+
+    /// Keeps what is on disk as a segment of its own. If even that fails, the rotation-service finds the file.
+    private func abandon(_ open: Open) {
+        open.writer.abandon()
+        let path = settings.storage + "/" + open.writer.path.relativePath
+        do {
+            guard let recovered = try SegmentRecovery.finish(path), let inspection = recovered.inspection,
+                recovered.finalPath != nil
+            else { return }
+            let kept = Kept(
+                path: open.writer.path.completed, frames: inspection.videoFrames, bytes: inspection.completeBytes,
+                duration: inspection.duration)
+            report(.segmentClosed(closed(open.plan, kept, reason: .error)))
+        } catch {
+            report(.storageFailed(open.plan.opening.session, error))
+        }
+    }
+
+    /// What a file holds in the end.
+    private struct Kept {
+        var path: SegmentPath
+        var frames: Int
+        var bytes: Int64
+        var duration: Duration
+    }
+
+    private func closed(_ plan: SegmentPlan, _ kept: Kept, reason: SegmentEnd) -> SegmentClosed {
+        SegmentClosed(
+            session: plan.opening.session, index: plan.opening.index, file: kept.path.relativePath,
+            startedAt: plan.manifest.startedAt, duration: kept.duration, frames: UInt64(kept.frames),
+            firstFrame: plan.opening.firstFrame, bytes: UInt64(max(kept.bytes, 0)), offset: plan.opening.offset,
+            reason: reason)
+    }
+}

@@ -1,0 +1,434 @@
+import BusContract
+import CaptureWorkerCore
+import Domain
+import Testing
+
+/// A worker's Core with a clock, and the Shell's part played by hand.
+struct CoreBench {
+    static let camera = CameraID(unchecked: "front")
+    var core: WorkerCore
+    var now = Now(
+        monotonic: MonotonicTime(nanoseconds: 1_000_000_000_000), wall: WallTime(milliseconds: 1_800_000_000_000))
+    private var tokens: UInt64 = 0
+
+    init(_ change: (inout WorkerSettings) -> Void = { _ in }) {
+        var settings = WorkerSettings(
+            camera: Self.camera, node: NodeID(unchecked: "node1"), source: "test://pattern",
+            rotation: RotationSettings(interval: .seconds(10), align: .clock), boot: "boot1")
+        change(&settings)
+        core = WorkerCore(settings, seed: 7)
+    }
+
+    mutating func step(_ event: WorkerEvent, after span: Duration = .zero) -> [WorkerEffect] {
+        now = now + span
+        return core.handle(event, at: now)
+    }
+
+    mutating func command(
+        _ command: CameraCommand, after span: Duration = .zero
+    ) -> (token: CommandToken, effects: [WorkerEffect]) {
+        tokens += 1
+        let token = CommandToken(number: tokens)
+        return (token, step(.commanded(command, token), after: span))
+    }
+
+    mutating func start(duration: Duration? = nil) -> (token: CommandToken, effects: [WorkerEffect]) {
+        command(.recording(.start(holder: .manual, duration: duration, preroll: nil)))
+    }
+
+    func opened(
+        _ session: SessionID, index: Int, firstFrame: UInt64, wish: MonotonicTime? = nil
+    ) -> WorkerEvent {
+        let opening = SegmentCutter.Opening(
+            session: session, index: index, firstFrame: firstFrame, time: now.monotonic, sessionOffset: .zero,
+            wish: wish, gap: nil)
+        return .segmentOpened(SegmentOpened(opening: opening, file: "f\(index)", startedAt: now.wall))
+    }
+
+    /// Up to a session with its first part on disk.
+    mutating func record() throws -> SessionID {
+        _ = step(.started(nil, tail: nil))
+        let session = try #require(start().effects.begun?.session)
+        _ = step(.keyFrameCame(run: 1), after: .milliseconds(100))
+        _ = step(opened(session, index: 0, firstFrame: 0))
+        _ = step(.firstPartWritten(session, index: 0), after: .milliseconds(50))
+        return session
+    }
+}
+
+extension [WorkerEffect] {
+    var begun: SegmentCutter.Place? {
+        for case .beginSession(let place, _, _, _) in self { return place }
+        return nil
+    }
+    var remembered: WorkerMemory? {
+        for case .remember(let memory) in self.reversed() { return memory }
+        return nil
+    }
+    var recording: RecordingState? {
+        for case .publishRecording(let state) in self.reversed() { return state }
+        return nil
+    }
+    var stream: StreamState? {
+        for case .publishStream(let state) in self.reversed() { return state }
+        return nil
+    }
+    func answer(to token: CommandToken) -> Result<CommandResult, CodedError>? {
+        for effect in self {
+            if case .reply(token, let result) = effect { return .success(result) }
+            if case .refuse(token, let error) = effect { return .failure(error) }
+        }
+        return nil
+    }
+    func refusal(of token: CommandToken) -> ErrorCode? {
+        guard case .failure(let error)? = answer(to: token) else { return nil }
+        return error.code
+    }
+}
+
+@Suite struct WorkerCoreTests {
+    @Test func anIdleWorkerSaysSo() {
+        var bench = CoreBench()
+        let effects = bench.step(.started(nil, tail: nil))
+        #expect(effects.stream?.state == .idle)
+        #expect(effects.recording?.state == .off)
+        let result1 = bench.step(.woke)
+        #expect(result1 == [])
+    }
+
+    @Test func aStartIsAnsweredWithItsFirstFrameOnDisk() throws {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let (token, effects) = bench.start()
+        let session = try #require(effects.begun?.session)
+        #expect(effects.contains(.openSource(run: 1)))
+        #expect(effects.recording?.state == .starting)
+        #expect(effects.answer(to: token) == nil)
+        #expect(effects.remembered?.session?.id == session)
+        _ = bench.step(.keyFrameCame(run: 1), after: .milliseconds(200))
+        let result2 = bench.step(bench.opened(session, index: 0, firstFrame: 0))
+        #expect(result2.answer(to: token) == nil)
+        let done = bench.step(.firstPartWritten(session, index: 0), after: .milliseconds(50))
+        guard case .success(.recording(let result))? = done.answer(to: token) else {
+            Issue.record("no reply in \(done)")
+            return
+        }
+        #expect(result.state == .recording)
+        #expect(result.session == session)
+        #expect(result.startedInSeconds == 0.25)
+        #expect(done.recording?.state == .recording)
+    }
+
+    @Test func leasesAreWrittenBeforeAnythingElseHappens() throws {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        guard case .remember(let memory)? = bench.start().effects.first else {
+            Issue.record("the memory must come first")
+            return
+        }
+        #expect(memory.leases.map(\.holder) == [.manual])
+    }
+
+    @Test func aStartWithoutFramesIsRefusedInTimeAndKeepsItsLease() {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let (token, _) = bench.start()
+        _ = bench.step(.sourceFailed(CodedError(.sourceUnavailable, "refused"), run: 1), after: .seconds(1))
+        let effects = bench.step(.woke, after: .seconds(9))
+        #expect(effects.refusal(of: token) == .sourceUnavailable)
+        #expect(effects.stream?.leases.recording == 1)
+    }
+
+    @Test func theSessionEndsWithItsLastLease() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let (token, effects) = bench.command(.recording(.stop(holder: nil)))
+        #expect(effects.contains(.endSession(.stop)))
+        #expect(effects.contains(.closeSource))
+        #expect(effects.recording?.state == .stopping)
+        #expect(effects.answer(to: token) == nil)
+        let done = bench.step(.sessionEnded(session, nil))
+        #expect(done.recording?.state == .off)
+        #expect(done.answer(to: token) != nil)
+    }
+
+    @Test func aLeaseWithADurationEndsByItself() throws {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let effects = bench.start(duration: .seconds(60)).effects
+        #expect(effects.recording?.leases.first?.until == bench.now.wall + .seconds(60))
+        let result3 = bench.step(.woke, after: .seconds(59))
+        #expect(result3.contains(.endSession(.stop)) == false)
+        let result4 = bench.step(.woke, after: .seconds(1))
+        #expect(result4.contains(.endSession(.stop)))
+    }
+
+    @Test func stoppingWhatDoesNotRecordIsFine() {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let (token, effects) = bench.command(.recording(.stop(holder: nil)))
+        #expect((try? effects.answer(to: token)?.get()) != nil)
+        #expect(effects.begun == nil)
+    }
+
+    @Test func commandsBeforeTheFolderIsTakenAreNotReady() {
+        var bench = CoreBench()
+        let (token, effects) = bench.start()
+        #expect(effects == [.refuse(token, CodedError(.notReady, "the worker of front is starting or stopping"))])
+    }
+
+    // MARK: Rotation
+
+    @Test func boundariesFollowTheClockWithoutAnyPlan() throws {
+        var bench = CoreBench()
+        bench.now = bench.now + .seconds(3)
+        _ = bench.step(.started(nil, tail: nil))
+        guard case .beginSession(_, _, let schedule, _)? = bench.start().effects.first(where: { $0.isBegin }) else {
+            Issue.record("no session")
+            return
+        }
+        #expect(schedule.interval == .seconds(10))
+        #expect(schedule.next == bench.now.monotonic + .seconds(7))
+    }
+
+    @Test func anotherPlanMovesTheBoundariesAndTheSamePlanDoesNot() throws {
+        var bench = CoreBench()
+        _ = try bench.record()
+        let next = bench.now.wall + .seconds(4)
+        let plan = RotationState(intervalSeconds: 20, align: .clock, nextAt: next)
+        let schedule = SegmentCutter.Schedule(next: bench.now.monotonic + .seconds(4), interval: .seconds(20))
+        let result5 = bench.step(.planReceived(plan))
+        #expect(result5 == [.setSchedule(schedule)])
+        let result6 = bench.step(.planReceived(plan), after: .seconds(1))
+        #expect(result6 == [])
+    }
+
+    @Test func aRotationIsAnsweredWithItsCut() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let (token, effects) = bench.command(.rotation(RotationCommand(at: nil)), after: .seconds(2))
+        let wish = bench.now.monotonic
+        #expect(effects.contains(.cut(at: wish)))
+        bench.now = bench.now + .milliseconds(300)
+        let cut = bench.step(bench.opened(session, index: 1, firstFrame: 9, wish: wish))
+        guard case .success(.rotation(let result))? = cut.answer(to: token) else {
+            Issue.record("no reply in \(cut)")
+            return
+        }
+        #expect(result.rotated)
+        #expect(result.offsetSeconds == 0.3)
+        #expect(result.segment.index == 1)
+    }
+
+    @Test func aBoundaryThatWasCutIsAnsweredAndNotCutAgain() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let boundary = bench.now + .seconds(5)
+        bench.now = boundary + .milliseconds(40)
+        _ = bench.step(bench.opened(session, index: 1, firstFrame: 9, wish: boundary.monotonic))
+        let (token, effects) = bench.command(.rotation(RotationCommand(at: boundary.wall)), after: .seconds(1))
+        guard case .success(.rotation(let result))? = effects.answer(to: token) else {
+            Issue.record("no reply in \(effects)")
+            return
+        }
+        #expect(!result.rotated)
+        #expect(result.segment.index == 1)
+        #expect(!effects.contains { if case .cut = $0 { true } else { false } })
+    }
+
+    @Test func rotatingWhatDoesNotRecordIsRefused() {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let (token, effects) = bench.command(.rotation(RotationCommand(at: nil)))
+        #expect(effects.refusal(of: token) == .notReady)
+    }
+
+    @Test func aSteppedWallClockMovesNoNameBack() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        bench.now.wall = bench.now.wall - .seconds(3600)
+        let gap = SegmentCutter.EndedGap(
+            from: bench.now.monotonic - .seconds(2), to: bench.now.monotonic, cause: .sourceLost, framesLost: nil)
+        let opening = SegmentCutter.Opening(
+            session: session, index: 1, firstFrame: 4, time: bench.now.monotonic, sessionOffset: .seconds(1),
+            wish: nil, gap: gap)
+        let effects = bench.step(
+            .segmentOpened(SegmentOpened(opening: opening, file: "f1", startedAt: bench.now.wall)))
+        guard case .emitGap(let event)? = effects.first(where: { if case .emitGap = $0 { true } else { false } }) else {
+            Issue.record("no gap in \(effects)")
+            return
+        }
+        #expect(event.to > bench.now.wall + .seconds(3000))
+    }
+
+    // MARK: Faults
+
+    @Test func aLostSourceIsReopenedAndTheSessionGoesOn() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let lost = bench.step(
+            .sourceFailed(CodedError(.timeout, "silent"), run: 1), after: .seconds(20))
+        #expect(lost.contains(.loseFrames(.sourceStalled)))
+        #expect(lost.recording?.state == .failed)
+        let result7 = bench.step(.woke, after: .milliseconds(300))
+        #expect(result7.contains(.openSource(run: 2)))
+        _ = bench.step(.keyFrameCame(run: 2))
+        _ = bench.step(bench.opened(session, index: 1, firstFrame: 50))
+        let result8 = bench.step(.firstPartWritten(session, index: 1))
+        #expect(result8 == [])
+        let result9 = bench.core.handle(.woke, at: bench.now)
+        #expect(result9 == [])
+    }
+
+    @Test func aFullDiskIsToldAndTriedAgain() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let full = CodedError(.storageFull, "no space")
+        let effects = bench.step(.storageFailed(session, full))
+        #expect(effects.recording?.state == .failed)
+        #expect(effects.recording?.error?.code == .storageFull)
+        let result10 = bench.step(.woke, after: .seconds(1))
+        #expect(result10.contains(.allowOpening))
+        _ = bench.step(bench.opened(session, index: 1, firstFrame: 80))
+        let result11 = bench.step(.firstPartWritten(session, index: 1))
+        #expect(result11.recording?.error == nil)
+    }
+
+    @Test func aFileThatEndsEndsTheRecording() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let effects = bench.step(.sourceEnded(run: 1))
+        #expect(effects.contains(.endSession(.stop)))
+        #expect(effects.stream?.state == .idle)
+        let result12 = bench.step(.sessionEnded(session, nil))
+        #expect(result12.recording?.state == .off)
+    }
+
+    @Test func aStopLeavesLeasesAndSessionToTheNextWorker() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let effects = bench.step(.stopDemanded(.signal))
+        #expect(effects.contains(.endSession(.shutdown)))
+        #expect(effects.remembered == nil)
+        let done = bench.step(.sessionEnded(session, nil))
+        #expect(done.contains(.exit(.signal)))
+        #expect(done.remembered == nil)
+        #expect(bench.start().effects == [])
+    }
+
+    @Test func aKilledWorkersSessionIsTakenUpWithAGap() throws {
+        var bench = CoreBench()
+        let session = try bench.record()
+        let memory = try #require(
+            bench.step(bench.opened(session, index: 1, firstFrame: 30), after: .seconds(5)).remembered)
+        var heir = CoreBench()
+        heir.now = bench.now + .seconds(4)
+        let recovered = SegmentClosed(
+            session: session, index: 1, file: "f1.mp4", startedAt: bench.now.wall, duration: .seconds(2), frames: 20,
+            firstFrame: 30, bytes: 1, offset: nil, reason: .recovered)
+        let tail = SessionTail(
+            lastIndex: 1, nextFrame: 50, endedAt: bench.now.wall + .seconds(2), recovered: [recovered])
+        let effects = heir.step(.started(memory, tail: tail))
+        #expect(effects.begun?.session == session)
+        #expect(effects.begun?.nextIndex == 2)
+        #expect(effects.begun?.gap?.cause == .workerDied)
+        #expect(effects.begun?.gap?.firstLost == 50)
+        #expect(effects.contains { if case .emitSegment(let event) = $0 { event.reason == .recovered } else { false } })
+        #expect(effects.contains(.openSource(run: 1)))
+    }
+
+    @Test func aSessionWhoseLeaseRanOutMeanwhileEndsWithAGap() throws {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let memory = try #require(bench.start(duration: .seconds(60)).effects.remembered)
+        var heir = CoreBench()
+        heir.now = bench.now + .seconds(600)
+        let effects = heir.step(
+            .started(
+                memory,
+                tail: SessionTail(
+                    lastIndex: 0, nextFrame: 9, endedAt: bench.now.wall + .seconds(20), recovered: [])))
+        #expect(effects.begun == nil)
+        #expect(
+            effects.contains { effect in
+                if case .emitGap(let gap) = effect { gap.cause == .workerDied && gap.seconds == 40 } else { false }
+            })
+        #expect(effects.remembered?.session == nil)
+    }
+
+    /// Promise 3 over every history of five events: a session runs exactly while a recording lease is held, nothing is
+    /// begun twice, and the source is open while a session runs unless it has failed and will be tried again.
+    @Test func allShortHistoriesKeepThePromises() {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        explore(bench, Life(), depth: 5)
+    }
+
+    private struct Life {
+        var session: SessionID?
+        var ended: [SessionID] = []
+        var isOpen = false
+        var index = 0
+    }
+
+    private func explore(_ bench: CoreBench, _ life: Life, depth: Int) {
+        guard depth > 0 else { return }
+        for choice in 0..<9 {
+            var next = bench
+            var after = life
+            for effect in play(choice, &next, &after) { follow(effect, &after) }
+            let isLeased = next.core.isRecordingLeased
+            #expect((after.session != nil) == isLeased, "after \(choice)")
+            if isLeased { #expect(after.isOpen || next.core.nextWake != nil, "nothing to come after \(choice)") }
+            if !isLeased { #expect(!after.isOpen, "the source runs for nobody after \(choice)") }
+            explore(next, after, depth: depth - 1)
+        }
+    }
+
+    private func play(_ choice: Int, _ bench: inout CoreBench, _ life: inout Life) -> [WorkerEffect] {
+        let second = Duration.seconds(1)
+        switch choice {
+        case 0: return bench.start().effects
+        case 1: return bench.start(duration: .seconds(2)).effects
+        case 2: return bench.command(.recording(.stop(holder: nil)), after: second).effects
+        case 3: return bench.step(.keyFrameCame(run: bench.core.run), after: second)
+        case 4: return bench.step(.sourceFailed(CodedError(.timeout, "x"), run: bench.core.run), after: second)
+        case 5: return bench.step(.woke, after: .seconds(3))
+        case 6: return bench.command(.restart(RestartCommand())).effects
+        case 7:
+            guard let session = life.session else { return [] }
+            life.index += 1
+            return bench.step(bench.opened(session, index: life.index, firstFrame: UInt64(life.index) * 10))
+        default:
+            guard let session = life.ended.popLast() else { return [] }
+            return bench.step(.sessionEnded(session, nil))
+        }
+    }
+
+    private func follow(_ effect: WorkerEffect, _ life: inout Life) {
+        switch effect {
+        case .openSource:
+            #expect(!life.isOpen)
+            life.isOpen = true
+        case .closeSource: life.isOpen = false
+        case .beginSession(let place, _, _, _):
+            #expect(life.session == nil)
+            life.session = place.session
+            life.index = 0
+        case .endSession:
+            #expect(life.session != nil)
+            if let session = life.session { life.ended.append(session) }
+            life.session = nil
+        case .loseFrames, .setSchedule, .cut, .allowOpening, .publishStream, .publishRecording, .emitSegment,
+            .emitGap, .reply, .refuse, .remember, .wake, .exit:
+            break
+        }
+    }
+}
+
+extension WorkerEffect {
+    fileprivate var isBegin: Bool {
+        if case .beginSession = self { return true }
+        return false
+    }
+}
