@@ -63,6 +63,9 @@ package final class BusClient: Sendable {
         engine.reply(address) { () throws(CodedError) in try BusCodec.json(reply) }
     }
 
+    /// Events that the broker has not acknowledged yet.
+    package var waitingEvents: Int { engine.outbox.count }
+
     /// What has gone wrong so far without stopping anything.
     package var counters: BusCounters { engine.counters.value }
 }

@@ -28,6 +28,12 @@ package struct BusConnection: Sendable, Hashable {
     package var clientID: String
     package var sessionExpirySeconds: UInt32
     package var will: Publication?
+
+    package init(clientID: String, sessionExpirySeconds: UInt32 = 0, will: Publication? = nil) {
+        self.clientID = clientID
+        self.sessionExpirySeconds = sessionExpirySeconds
+        self.will = will
+    }
 }
 
 /// A publication, topic whole.

@@ -1,0 +1,124 @@
+package import Bus
+internal import Domain
+internal import Glibc
+internal import Synchronization
+
+/// A real mosquitto in a folder of its own, on a unix socket and on a free loopback port. Dies with this object.
+package final class MosquittoBroker: Sendable {
+    package let folder: String
+    package let port: Int
+    package var socketPath: String { folder + "/mqtt.sock" }
+    package var endpoint: BrokerEndpoint { .unixSocket(path: socketPath) }
+    package var tcpEndpoint: BrokerEndpoint { .tcp(host: "127.0.0.1", port: port, tls: nil) }
+    private let process: Mutex<ChildProcess?>
+
+    /// - Parameter isPersistent: retained messages and sessions survive `stop` (not `kill`).
+    package static func start(isPersistent: Bool = false) async throws -> MosquittoBroker {
+        let broker = try MosquittoBroker(isPersistent: isPersistent)
+        try await broker.launch()
+        return broker
+    }
+
+    private init(isPersistent: Bool) throws {
+        var template = Array("/tmp/framekeeper-broker-XXXXXX".utf8CString)
+        guard let made = mkdtemp(&template) else { throw ChildProcess.StartFailed(description: "mkdtemp") }
+        folder = String(cString: made)
+        port = try Self.freePort()
+        process = Mutex(nil)
+        let lines = [
+            "user \(getuid() == 0 ? "root" : "mosquitto")", "allow_anonymous true", "set_tcp_nodelay true",
+            "persistence \(isPersistent)", "persistence_location \(folder)/", "max_queued_messages 20000",
+            "listener 0 \(folder)/mqtt.sock", "listener \(port) 127.0.0.1",
+        ]
+        try Self.write(lines.joined(separator: "\n") + "\n", to: folder + "/mosquitto.conf")
+    }
+
+    deinit {
+        process.withLock { $0 = nil }
+        for name in ["mqtt.sock", "mosquitto.conf", "mosquitto.log", "mosquitto.db"] { unlink(folder + "/" + name) }
+        rmdir(folder)
+    }
+
+    private func launch() async throws {
+        // An old socket would answer the readiness check's question wrongly.
+        unlink(socketPath)
+        let child = try ChildProcess(
+            ["mosquitto", "-c", folder + "/mosquitto.conf"], output: folder + "/mosquitto.log")
+        process.withLock { $0 = child }
+        try await eventually("mosquitto listens on \(socketPath)") { Self.canConnect(to: socketPath) }
+    }
+
+    /// In order: sends wills, writes what is persistent.
+    package func stop() async throws {
+        guard let child = process.withLock({ $0 }) else { return }
+        child.signal(SIGTERM)
+        try await eventually("mosquitto ends") { child.exitStatus() != nil }
+        process.withLock { $0 = nil }
+    }
+
+    package func kill() { process.withLock { $0 = nil } }
+
+    /// SIGSTOP: connections stay, nothing answers.
+    package func pause() { process.withLock { $0?.signal(SIGSTOP) } }
+    package func resume() { process.withLock { $0?.signal(SIGCONT) } }
+
+    /// Starts again after `stop` or `kill`, with what was persistent unless `isForgetting`.
+    package func start(isForgetting: Bool = true) async throws {
+        if isForgetting { unlink(folder + "/mosquitto.db") }
+        try await launch()
+    }
+
+    package func settings(
+        clientID: String, root: String = "framekeeper", keepAlive: Duration = BusSettings.keepAliveDefault,
+        sessionExpirySeconds: UInt32 = 0
+    ) -> BusSettings {
+        BusSettings(
+            endpoint: endpoint, topicRoot: root, clientID: clientID, keepAlive: keepAlive,
+            sessionExpirySeconds: sessionExpirySeconds,
+            reconnect: Backoff(first: .milliseconds(20), most: .milliseconds(200)))
+    }
+
+    // MARK: Sockets and files
+
+    /// A port that was free a moment ago.
+    package static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw ChildProcess.StartFailed(description: "socket") }
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bound in
+                bind(descriptor, bound, length) == 0 ? getsockname(descriptor, bound, &length) : -1
+            }
+        }
+        guard result == 0 else { throw ChildProcess.StartFailed(description: "no free port") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    private static func canConnect(to path: String) -> Bool {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+            }
+        }
+    }
+
+    private static func write(_ text: String, to path: String) throws {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        guard descriptor >= 0 else { throw ChildProcess.StartFailed(description: "cannot write \(path)") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw ChildProcess.StartFailed(description: "cannot write \(path)")
+        }
+    }
+}
