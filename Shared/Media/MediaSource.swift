@@ -40,7 +40,20 @@ package enum MediaSources {
         _ address: SourceAddress, encoder: EncoderSettings, audio: Bool, openTimeout: Duration,
         stallTimeout: Duration, clock: @escaping MonotonicClock = SystemClock.now
     ) -> any MediaSource {
-        UnbuiltSource(name: address.publicText)
+        switch address {
+        case .testPattern(let pattern): return TestPatternSource(pattern, encoder: encoder, clock: clock)
+        case .v4l2: return UnbuiltSource(name: address.publicText)
+        case .rtsp(let url):
+            let settings = LibavSource.Settings(
+                url: url, name: address.publicText, isFile: false, audio: audio, openTimeout: openTimeout,
+                stallTimeout: stallTimeout)
+            return LibavSource(settings, clock: clock)
+        case .file(let file):
+            let settings = LibavSource.Settings(
+                url: file.path, name: address.publicText, isFile: true, loops: file.loops,
+                atFullSpeed: file.atFullSpeed, audio: audio, openTimeout: openTimeout, stallTimeout: stallTimeout)
+            return LibavSource(settings, clock: clock)
+        }
     }
 }
 

@@ -1,11 +1,138 @@
 package import Domain
+internal import Glibc
 
-/// Reads segment files.
+/// Reads segment files: `inspect` from their boxes, in milliseconds; `verify` from every packet.
 package enum SegmentFileReader {
+    /// A header box larger than this is damage: 30 minutes of parts have `moof` boxes of a few KiB each.
+    private static let headerBytesMax: Int64 = 64 << 20
+
+    /// Walks the boxes of a finished or partial segment. Works on any prefix of a segment and on damage; a file that is
+    /// no segment at all has no parts and no complete bytes.
+    ///
+    /// Errors: `storageFailed` where the file cannot be read.
     package static func inspect(_ path: String) throws(CodedError) -> SegmentInspection {
-        throw CodedError(.internal, "not built yet")
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw LibavError.storage(errno, "cannot read \(path)") }
+        defer { close(descriptor) }
+        return try inspect(descriptor, path)
     }
+
+    static func inspect(_ descriptor: Int32, _ path: String) throws(CodedError) -> SegmentInspection {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw LibavError.storage(errno, "cannot read \(path)") }
+        var walk = SegmentWalk(fileBytes: Int64(status.st_size))
+        while let wanted = walk.wants {
+            let bytes = try read(descriptor, path, at: wanted.offset, count: wanted.count)
+            walk.take(bytes)
+        }
+        return walk.inspection
+    }
+
+    private static func read(
+        _ descriptor: Int32, _ path: String, at offset: Int64, count: Int
+    ) throws(CodedError) -> [UInt8] {
+        var failure: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            while filled < count {
+                let read = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled,
+                    off_t(offset) + off_t(filled))
+                if read > 0 {
+                    filled += read
+                } else if read == 0 {
+                    break
+                } else if errno != EINTR {
+                    failure = errno
+                    break
+                }
+            }
+        }
+        guard failure == 0 else { throw LibavError.storage(failure, "cannot read \(path)") }
+        return bytes
+    }
+
     package static func verify(_ path: String, decode: Bool = false) throws(CodedError) -> SegmentVerification {
         throw CodedError(.internal, "not built yet")
+    }
+
+    /// Walks the top level of a file: asks for bytes, takes them, and adds up what they say.
+    private struct SegmentWalk {
+        private(set) var inspection: SegmentInspection
+        private var offset: Int64 = 0
+        /// The header box whose body is wanted next.
+        private var pending: BoxHeader?
+        private var movie: MovieHeader?
+        /// What the last `moof` said; counts once its `mdat` is whole.
+        private var fragments: [TrackFragment] = []
+        private var hasFragment = false
+        private var isOver = false
+
+        init(fileBytes: Int64) {
+            inspection = SegmentInspection(
+                manifest: nil, videoFrames: 0, audioPackets: 0, duration: .zero, parts: 0, completeBytes: 0,
+                fileBytes: fileBytes)
+        }
+
+        /// Nil at the end of the file or of what can be understood.
+        var wants: (offset: Int64, count: Int)? {
+            guard !isOver, offset < inspection.fileBytes else { return nil }
+            if let pending { return (offset + Int64(pending.length), Int(pending.size) - pending.length) }
+            return (offset, Int(min(Int64(BoxHeader.lengthMax), inspection.fileBytes - offset)))
+        }
+
+        mutating func take(_ bytes: [UInt8]) {
+            if let header = pending {
+                pending = nil
+                takeBody(header, BoxBytes(bytes: bytes[...]))
+                return
+            }
+            guard let header = BoxHeader(bytes[...]), offset + header.size <= inspection.fileBytes else {
+                isOver = true
+                return
+            }
+            switch header.type {
+            case "moov", "moof":
+                guard header.size <= headerBytesMax else {
+                    isOver = true
+                    return
+                }
+                pending = header
+            case "mdat":
+                offset += header.size
+                if hasFragment { addPart() }
+            default: offset += header.size
+            }
+        }
+
+        private mutating func takeBody(_ header: BoxHeader, _ body: BoxBytes) {
+            offset += header.size
+            if header.type == "moov" {
+                let movie = MovieHeader(body)
+                self.movie = movie
+                inspection.manifest = movie.comment.flatMap(ManifestText.read)
+                return
+            }
+            let tracks = body.children.filter { $0.type == "traf" }
+            fragments = tracks.compactMap { TrackFragment($0.body) }
+            hasFragment = movie != nil && !fragments.isEmpty && fragments.count == tracks.count
+            if !hasFragment { isOver = true }
+        }
+
+        private mutating func addPart() {
+            for fragment in fragments {
+                guard let track = movie?.tracks.first(where: { $0.id == fragment.trackID }) else { continue }
+                if track.handler == "vide" {
+                    inspection.videoFrames += fragment.samples
+                    let end = Int64(clamping: fragment.decodeTime + fragment.duration)
+                    let timeBase = TimeBase(1, Int32(clamping: track.timescale))
+                    inspection.duration = max(inspection.duration, timeBase.duration(ticks: end))
+                } else {
+                    inspection.audioPackets += fragment.samples
+                }
+            }
+            inspection.parts += 1
+            inspection.completeBytes = offset
+            hasFragment = false
+        }
     }
 }

@@ -1,12 +1,30 @@
 #ifndef CAV_SHIM_H
 #define CAV_SHIM_H
 
-// What libav offers only as macros, which Swift does not import.
+// What libav offers only as macros or with a va_list, which Swift does not import, and calls of Linux that
+// Swift's Glibc module leaves out (flock is shadowed by the struct of the same name).
 
 #include <stdint.h>
 
 int64_t cav_nopts_value(void);
 int cav_error_eof(void);
+int cav_error_exit(void);
+int cav_error_invalid_data(void);
+int cav_error_unauthorized(void);
 int cav_error_from_errno(int posix_errno);
+
+// Counts libav's log messages instead of printing them, for the whole process.
+void cav_count_log_messages(void);
+uint64_t cav_logged_warnings(void);
+uint64_t cav_logged_errors(void);
+
+// flock(2) LOCK_EX | LOCK_NB and renameat2(2) RENAME_NOREPLACE; 0, or -1 with errno.
+int cav_flock_exclusive(int descriptor);
+int cav_rename_without_replacing(const char *from, const char *to);
+
+// An eventfd: open, make readable for good, wait until it is readable or the time is over.
+int cav_wake_open(void);
+int cav_wake_signal(int descriptor);
+int cav_wake_wait(int descriptor, int64_t nanoseconds);
 
 #endif

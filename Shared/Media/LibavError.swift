@@ -1,0 +1,50 @@
+internal import CAVFormat
+internal import CAVShim
+internal import Domain
+internal import Glibc
+
+/// The one place where errors of libav and of the file system become the project's own.
+enum LibavError {
+    /// libav's words for a code; they never quote an address.
+    static func text(_ code: Int32) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(AV_ERROR_MAX_STRING_SIZE)) { buffer in
+            guard let start = buffer.baseAddress else { return "error \(code)" }
+            av_strerror(code, start, buffer.count)
+            return String(cString: start)
+        }
+    }
+
+    /// A source that did not open or broke. `what` must not hold a secret.
+    static func source(_ code: Int32, _ what: String) -> CodedError {
+        let isUnauthorized = code == cav_error_unauthorized() || code == cav_error_from_errno(EACCES)
+        return CodedError(isUnauthorized ? .unauthorized : .sourceUnavailable, what, cause: text(code))
+    }
+
+    /// A call on our own data that should have worked.
+    static func `internal`(_ code: Int32, _ what: String) -> CodedError {
+        CodedError(.internal, what, cause: text(code))
+    }
+
+    /// A file operation that set `errno`.
+    static func storage(_ number: Int32, _ what: String) -> CodedError {
+        switch number {
+        case ENOSPC, EDQUOT: CodedError(.storageFull, what, cause: String(cString: strerror(number)))
+        case EEXIST: CodedError(.conflict, what, cause: String(cString: strerror(number)))
+        default: CodedError(.storageFailed, what, cause: String(cString: strerror(number)))
+        }
+    }
+}
+
+/// libav as a whole: its log is taken off stderr once, before the first use.
+package enum MediaLibrary {
+    private static let prepared: Void = {
+        cav_count_log_messages()
+        avformat_network_init()
+    }()
+
+    /// Whoever calls libav first calls this; repeated calls cost nothing.
+    static func prepare() { _ = prepared }
+
+    /// How many warnings and errors libav has logged in this process.
+    package static var messages: (warnings: UInt64, errors: UInt64) { (cav_logged_warnings(), cav_logged_errors()) }
+}

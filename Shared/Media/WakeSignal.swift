@@ -1,0 +1,51 @@
+internal import CAVShim
+internal import Domain
+internal import Glibc
+internal import Synchronization
+
+/// Lets one thread wait for a moment and any other thread end the wait for good.
+///
+/// Owned by a source. It is also libav's interrupt callback: a blocking call ends when the source was interrupted or
+/// its deadline has passed.
+final class WakeSignal: Sendable {
+    private let descriptor: Int32
+    private let interrupted = Atomic<Bool>(false)
+    /// On the monotonic clock, in nanoseconds; `Int64.max`: none.
+    private let deadline = Atomic<Int64>(.max)
+
+    init() { descriptor = cav_wake_open() }
+    deinit { close(descriptor) }
+
+    var isInterrupted: Bool { interrupted.load(ordering: .acquiring) }
+
+    /// From any thread; it cannot be taken back.
+    func interrupt() {
+        interrupted.store(true, ordering: .releasing)
+        cav_wake_signal(descriptor)
+    }
+
+    /// The system's clock and not an injected one: it bounds calls that block for real.
+    func allow(_ span: Duration) {
+        deadline.store((SystemClock.now() + span).nanoseconds, ordering: .releasing)
+    }
+
+    var isOverdue: Bool { SystemClock.now().nanoseconds >= deadline.load(ordering: .acquiring) }
+    var shouldStop: Bool { isInterrupted || isOverdue }
+
+    /// Waits until `moment` on `clock`; false if interrupted.
+    func wait(until moment: MonotonicTime, clock: MonotonicClock) -> Bool {
+        while !isInterrupted {
+            let left = (moment - clock()).nanoseconds
+            guard left > 0 else { return true }
+            cav_wake_wait(descriptor, left)
+        }
+        return false
+    }
+
+    /// What a call that ended early is reported as.
+    var reason: CodedError {
+        isInterrupted
+            ? CodedError(.sourceUnavailable, "the source was interrupted")
+            : CodedError(.timeout, "the source sent nothing in time")
+    }
+}
