@@ -47,7 +47,10 @@ extension BusEngine {
         sendEvents()
     }
 
-    func publishBirth(of link: BusLink) { link.publishPresence(isOnline: true, token: awaited()) }
+    func publishBirth(of link: BusLink) {
+        guard link.isOpen, link.presence != nil else { return }
+        link.publishPresence(isOnline: true, token: awaited())
+    }
 
     /// A token whose acknowledgement `stop` waits for.
     func awaited() -> UInt64 {

@@ -8,6 +8,7 @@ package struct PresenceBook: Sendable, Hashable {
     package init() {}
 
     /// - Returns: whether the book changed.
+    @discardableResult
     package mutating func record(_ state: ServiceState, from address: ServiceAddress) -> Bool {
         if let known = services[address] {
             guard known != state else { return false }

@@ -14,10 +14,15 @@ package final class MosquittoBroker: Sendable {
 
     /// - Parameter isPersistent: retained messages and sessions survive `stop` (not `kill`).
     package static func start(isPersistent: Bool = false) async throws -> MosquittoBroker {
-        let broker = try MosquittoBroker(isPersistent: isPersistent)
-        try await broker.launch()
-        return broker
+        for _ in 1..<startsMax {
+            let broker = try MosquittoBroker(isPersistent: isPersistent)
+            // Another test may have taken the free port meanwhile; then mosquitto ends at once.
+            if try await broker.launch() { return broker }
+        }
+        throw ChildProcess.StartFailed(description: "mosquitto does not start")
     }
+
+    private static let startsMax = 5
 
     private init(isPersistent: Bool) throws {
         var template = Array("/tmp/framekeeper-broker-XXXXXX".utf8CString)
@@ -39,13 +44,16 @@ package final class MosquittoBroker: Sendable {
         rmdir(folder)
     }
 
-    private func launch() async throws {
+    /// - Returns: false if mosquitto ended instead of listening.
+    private func launch() async throws -> Bool {
         // An old socket would answer the readiness check's question wrongly.
         unlink(socketPath)
         let child = try ChildProcess(
             ["mosquitto", "-c", folder + "/mosquitto.conf"], output: folder + "/mosquitto.log")
         process.withLock { $0 = child }
-        try await eventually("mosquitto listens on \(socketPath)") { Self.canConnect(to: socketPath) }
+        return try await eventually("mosquitto listens on \(socketPath)") {
+            Self.canConnect(to: socketPath) ? true : child.exitStatus().map { _ in false }
+        }
     }
 
     /// In order: sends wills, writes what is persistent.
@@ -65,7 +73,7 @@ package final class MosquittoBroker: Sendable {
     /// Starts again after `stop` or `kill`, with what was persistent unless `isForgetting`.
     package func start(isForgetting: Bool = true) async throws {
         if isForgetting { unlink(folder + "/mosquitto.db") }
-        try await launch()
+        guard try await launch() else { throw ChildProcess.StartFailed(description: "mosquitto does not start again") }
     }
 
     package func settings(

@@ -1,0 +1,137 @@
+import Bus
+import BusContract
+import Domain
+import TestSupport
+import Testing
+
+/// Who is there: births, wills, late wills, takeovers.
+@Suite struct PresenceTests {
+    static let address = ServiceAddress(.captureWorker, InstanceID(unchecked: "front"))
+    static let availability = "cameras/front/availability"
+
+    static func presences() -> [Presence] {
+        [
+            .availability(front),
+            .service(
+                address, version: "1", node: NodeID(unchecked: "here"), pid: 1, startedAt: WallTime(milliseconds: 0)),
+        ]
+    }
+
+    static func service(in heard: BusRecorder) -> PresenceBook {
+        var book = PresenceBook()
+        for stamped in heard.decoded(ServiceState.self) { book.record(stamped.message, from: address) }
+        return book
+    }
+
+    @Test(arguments: BrokerKind.allCases)
+    func bothPresencesAreBornAndAStopSaysOffline(_ kind: BrokerKind) async throws {
+        let broker = try await Broker(kind)
+        let (observer, heard) = try await broker.connected("observer", to: ["cameras/+/availability", "services/+/+"])
+        let (worker, _) = try await broker.connected("worker", presences: Self.presences())
+        try await eventually("both are online") {
+            heard.payloads(on: Self.availability) == ["online"] && Self.service(in: heard).isOnline(Self.address)
+        }
+        await worker.stop()
+        try await eventually("both are offline") {
+            heard.payloads(on: Self.availability) == ["online", "offline"]
+                && !Self.service(in: heard).isOnline(Self.address)
+        }
+        let states = heard.decoded(ServiceState.self)
+        #expect(states.count == 2 && states[0].message.session == states[1].message.session)
+        #expect(states[0].message.session.count == 16)
+        await observer.stop()
+    }
+
+    @Test(arguments: BrokerKind.allCases)
+    func aCrashSpeaksThroughTheWillsWithTheSessionOfTheBirth(_ kind: BrokerKind) async throws {
+        let broker = try await Broker(kind)
+        let (observer, heard) = try await broker.connected("observer", to: ["cameras/+/availability", "services/+/+"])
+        do {
+            let (worker, _) = try await broker.connected("worker", presences: Self.presences())
+            try await eventually("both are online") {
+                heard.payloads(on: Self.availability) == ["online"] && Self.service(in: heard).isOnline(Self.address)
+            }
+            withExtendedLifetime(worker) {}
+        }
+        try await eventually("both wills arrive") {
+            heard.payloads(on: Self.availability) == ["online", "offline"]
+                && !Self.service(in: heard).isOnline(Self.address)
+        }
+        await observer.stop()
+    }
+
+    @Test(arguments: BrokerKind.allCases)
+    func aLateWillIsOverruledByTheLiving(_ kind: BrokerKind) async throws {
+        let broker = try await Broker(kind)
+        let (observer, heard) = try await broker.connected("observer", to: ["cameras/+/availability", "services/+/+"])
+        let old = ServiceState(
+            state: .offline, version: "1", node: NodeID(unchecked: "here"), pid: 1,
+            startedAt: WallTime(milliseconds: 0), session: "0000000000000000")
+        let oldWill = Publication(
+            topic: "framekeeper/services/capture-worker/front",
+            payload: try BusCodec.encode(old, at: WallTime(milliseconds: 0), seq: 1), delivery: .state)
+        let older = try await RawBusClient(broker.network("older"), clientID: "older", will: oldWill)
+        let (worker, _) = try await broker.connected("worker", presences: Self.presences())
+        try await eventually("online") { Self.service(in: heard).isOnline(Self.address) }
+        older.crash()
+        try await eventually("the late will arrives, and a birth after it") {
+            let sessions = heard.decoded(ServiceState.self).map(\.message)
+            guard let late = sessions.firstIndex(of: old) else { return false }
+            return sessions[late...].contains { $0.state == .online }
+        }
+        #expect(Self.service(in: heard).isOnline(Self.address), "the book never believed it")
+
+        let raw = try await RawBusClient(broker.network("raw"), clientID: "raw")
+        raw.publish(
+            Publication(
+                topic: "framekeeper/" + Self.availability, payload: Array("offline".utf8), delivery: .state))
+        try await eventually("availability is put right too") {
+            heard.payloads(on: Self.availability).suffix(2) == ["offline", "online"]
+        }
+        await worker.stop()
+        await observer.stop()
+    }
+
+    @Test(arguments: BrokerKind.allCases)
+    func aSecondProcessWithTheSameNameFencesTheFirst(_ kind: BrokerKind) async throws {
+        let broker = try await Broker(kind)
+        let (observer, heard) = try await broker.connected("observer", to: ["cameras/+/availability", "services/+/+"])
+        let (first, firstHeard) = try await broker.connected("worker", presences: Self.presences())
+        let (second, secondHeard) = try await broker.connected("worker", presences: Self.presences())
+        try await eventually("the first is told") { firstHeard.disconnects.contains(.takenOver) }
+        first.publish(StreamStats(), to: front)
+        try await eventually("the first is silent") { first.counters.droppedOffline == 1 }
+        #expect(firstHeard.connects == 1)
+        try await eventually("the second is online on both") {
+            heard.payloads(on: Self.availability).last == "online"
+                && heard.decoded(ServiceState.self).last?.message.state == .online
+        }
+        #expect(secondHeard.disconnects == [])
+        await first.stop()
+        #expect(heard.payloads(on: Self.availability).last == "online", "the first's stop does not speak")
+        await second.stop()
+        await observer.stop()
+    }
+
+    @Test func aBookIgnoresAnOfflineOfAnotherSessionAndBelievesTheRest() {
+        func state(_ presence: ServiceState.Presence, _ session: String) -> ServiceState {
+            ServiceState(
+                state: presence, version: "1", node: NodeID(unchecked: "here"), pid: 1,
+                startedAt: WallTime(milliseconds: 0), session: session)
+        }
+        let history: [(ServiceState, changes: Bool, isOnline: Bool)] = [
+            (state(.offline, "a"), true, false), (state(.online, "b"), true, true),
+            (state(.offline, "a"), false, true), (state(.online, "b"), false, true),
+            (state(.online, "c"), true, true), (state(.offline, "b"), false, true),
+            (state(.offline, "c"), true, false),
+        ]
+        var book = PresenceBook()
+        for (state, changes, isOnline) in history {
+            let changed = book.record(state, from: Self.address)
+            #expect(changed == changes)
+            #expect(book.isOnline(Self.address) == isOnline)
+        }
+        book.remove(Self.address)
+        #expect(book.services.isEmpty)
+    }
+}
