@@ -50,7 +50,7 @@ final class LibavInput {
     func stream(_ index: Int32) -> UnsafeMutablePointer<AVStream>? { context.pointee.streams[Int(index)] }
 
     /// A raw elementary stream has no clock at all; its packets are timed by counting.
-    var hasNoTimestamps: Bool { context.pointee.iformat.pointee.flags & AVFMT_NOTIMESTAMPS != 0 }
+    var hasNoTimestamps: Bool { ["h264", "hevc"].contains(String(cString: context.pointee.iformat.pointee.name)) }
 
     func read(_ packet: UnsafeMutablePointer<AVPacket>) -> Int32 { av_read_frame(context, packet) }
 

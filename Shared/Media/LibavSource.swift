@@ -27,6 +27,8 @@ final class LibavSource: MediaSource, @unchecked Sendable {
     private static let openPacketsMax = 3000
     /// How many packets it waits for the first audio frame after the first key frame.
     private static let audioPacketsMax = 100
+    /// The deepest reordering of H.264 and H.265 is 16 pictures.
+    private static let undatedMax = 17
     /// Damaged reads in a row before a source counts as broken.
     private static let badReadsMax = 100
 
@@ -40,6 +42,9 @@ final class LibavSource: MediaSource, @unchecked Sendable {
     private var loop = LoopClock()
     private var pace = FilePace()
     private var ready: [SourceItem] = []
+    /// Video packets that wait for the first decode time.
+    private var undated: [Packet] = []
+    private var hasDecodeTime = false
     private var hasStarted = false
     private var hasEnded = false
     private(set) var notes: [String] = []
@@ -174,6 +179,8 @@ final class LibavSource: MediaSource, @unchecked Sendable {
 
     private func atEnd() throws(CodedError) {
         guard settings.isFile else { throw CodedError(.sourceUnavailable, "\(settings.name) ended the stream") }
+        releaseUndated()
+        hasDecodeTime = false
         guard settings.loops, hasStarted, loop.turn() else {
             hasEnded = true
             return
@@ -213,8 +220,29 @@ final class LibavSource: MediaSource, @unchecked Sendable {
             hasStarted = true
         }
         video?.count(packet, tracker: tracker)
-        loop.place(video: packet, timeBase: video?.timeBase ?? .mpeg)
-        ready.append(.packet(try Packet(moving: packet, track: .video, arrival: clock())))
+        undated.append(try Packet(moving: packet, track: .video, arrival: clock()))
+        releaseDated()
+    }
+
+    /// Where the first decode times are missing, they follow from the first one that is there, backwards.
+    private func releaseDated() {
+        guard let last = undated.last else { return }
+        if let known = last.dts, undated.count > 1, last.duration > 0 {
+            for (index, packet) in undated.dropLast().enumerated() {
+                let before = Int64(undated.count - 1 - index)
+                packet.setTimestamps(pts: packet.pts, dts: known - before * last.duration, duration: packet.duration)
+            }
+        }
+        hasDecodeTime = hasDecodeTime || last.dts != nil || undated.count == Self.undatedMax
+        if hasDecodeTime { releaseUndated() }
+    }
+
+    private func releaseUndated() {
+        for packet in undated {
+            loop.place(video: packet.raw, timeBase: video?.timeBase ?? .mpeg)
+            ready.append(.packet(packet))
+        }
+        undated = []
     }
 
     private func waitForTurn(_ packet: Packet) throws(CodedError) {

@@ -51,10 +51,6 @@ package enum SegmentFileReader {
         return bytes
     }
 
-    package static func verify(_ path: String, decode: Bool = false) throws(CodedError) -> SegmentVerification {
-        throw CodedError(.internal, "not built yet")
-    }
-
     /// Walks the top level of a file: asks for bytes, takes them, and adds up what they say.
     private struct SegmentWalk {
         private(set) var inspection: SegmentInspection

@@ -47,6 +47,7 @@ package final class SegmentWriter {
     private let audioTimeBase: TimeBase?
     private let partTicksMax: Int64
     private let audioPartTicksMax: Int64
+    private let audioStepTicks: Int64
     private var frameTicks: Int64
 
     private var baseDTS: Int64?
@@ -74,6 +75,8 @@ package final class SegmentWriter {
         videoTimeBase = format.video.timeBase
         audioTimeBase = format.audio?.timeBase
         partTicksMax = max(1, videoTimeBase.ticks(in: Self.partSecondsMax))
+        // Two samples at 8 kHz, so that the step survives the change into the file's time base.
+        audioStepTicks = max(1, audioTimeBase?.ticks(in: .microseconds(250)) ?? 1)
         audioPartTicksMax = max(1, audioTimeBase?.ticks(in: Self.partSecondsMax) ?? 1)
         let frameSeconds = format.video.frameRate.map { 1 / $0 } ?? Self.frameSecondsDefault
         frameTicks = max(1, videoTimeBase.ticks(in: .seconds(frameSeconds)))
@@ -195,7 +198,8 @@ package final class SegmentWriter {
     /// Audio from before the first frame, which a source may deliver late, is squeezed in at the start.
     private func writeAudio(_ packet: Packet) throws(CodedError) {
         let source = packet.dts ?? packet.pts
-        let dts = max(source.map { $0 - audioBase } ?? lastAudioDTS + 1, lastAudioDTS + 1, 0)
+        let least = lastAudioDTS < 0 ? 0 : lastAudioDTS + audioStepTicks
+        let dts = max(source.map { $0 - audioBase } ?? least, least)
         try muxer.write(packet, dts: dts, pts: dts, duration: packet.duration)
         lastAudioDTS = dts
         part.audioPackets += 1
