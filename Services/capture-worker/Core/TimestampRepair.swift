@@ -9,7 +9,8 @@ package import Domain
 /// ones that makes no sense is replaced and shifts nothing: a new offset holds only when the packet after it agrees.
 ///
 /// The pipeline calls it for every packet, on the source's thread, before anyone else sees the packet; it allocates
-/// nothing. Gaps and segments are not its business: a silent camera's time follows the arrivals, and the cutter decides.
+/// nothing. Gaps and segments are not its business: a silent camera's time follows the arrivals, and the cutter
+/// decides.
 package struct TimestampRepair: Sendable {
     package enum Track: Sendable {
         case video, audio
@@ -62,6 +63,13 @@ package struct TimestampRepair: Sendable {
         package var duration: Int64
         /// The first thing that was wrong, if anything.
         package var fault: Fault?
+
+        package init(pts: Int64, dts: Int64, duration: Int64, fault: Fault?) {
+            self.pts = pts
+            self.dts = dts
+            self.duration = duration
+            self.fault = fault
+        }
     }
 
     /// How far the source's clock may run ahead of the arrivals; a source in real time sends a burst at most this long.
@@ -143,7 +151,7 @@ struct SourceClock: Sendable {
         drift += elapsed / TimestampRepair.driftDivisor
     }
 
-    var earliest: Int128 { keepsTime ? reference - Int128(TimestampRepair.lagMax.nanoseconds) : .min / 2 }
+    var earliest: Int128 { reference - Int128(TimestampRepair.lagMax.nanoseconds) }
     var latest: Int128 { reference + Int128(TimestampRepair.leadMax.nanoseconds) }
 
     /// Lets the reference follow what was accepted, as fast as honest clocks may differ.

@@ -40,7 +40,7 @@ struct TrackLine: Sendable {
     }
 
     /// Where this track's newest packet ends, in nanoseconds.
-    var end: Int128? { last.map { nanoseconds($0 + step) } }
+    var end: Int128? { last.map { nanoseconds($0 &+ step) } }
 
     /// Gives the packet its place after the one before.
     mutating func place(
@@ -232,7 +232,8 @@ struct ReorderWindow: Sendable {
         sorted.reserveCapacity(Self.depthMax + 2)
     }
 
-    /// The dts for the frame with this pts. A frame whose pts has been passed is late: from now on one more is held back.
+    /// The dts for the frame with this pts. A frame whose pts has been passed is late: from now on one more is held
+    /// back.
     mutating func insert(_ pts: Int128, step: Int128) -> Int128 {
         if sorted.isEmpty {
             for place in 0..<depth { sorted.append(pts - Int128(depth - place) * step) }
