@@ -53,8 +53,8 @@ let package = Package(
         .systemLibrary(
             name: "CAVFormat", path: "Shared/CAVFormat", pkgConfig: "libavformat",
             providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavutil-dev"])]),
-        // YAML events with line and column for the configuration file. Not a Swift YAML package: those link the whole of
-        // Foundation, which costs every worker 1.2 MiB of memory and 50 MB of executable.
+        // YAML events with line and column for the configuration file. Not a Swift YAML package: those link the whole
+        // of Foundation, which costs every worker 1.2 MiB of memory and 50 MB of executable.
         .systemLibrary(
             name: "CLibYAML", path: "Shared/CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CAVShim", dependencies: ["CAVFormat"], path: "Shared/CAVShim"),
@@ -97,7 +97,7 @@ let package = Package(
             ]),
         main("FramekeeperMain", "Services/framekeeper/Main", ["FramekeeperShell", "ServiceKit", arguments]),
 
-        tests("DomainTests", ["Domain"]),
+        tests("DomainTests", ["Domain", "TestSupport"]),
         tests("BusContractTests", ["BusContract", "Bus", "Domain"]),
         tests("BusTests", ["Bus", "BusContract", "Domain", "TestSupport", logging]),
         tests("MediaTests", ["Media", "Domain", "TestSupport"]),
@@ -126,7 +126,8 @@ let package = Package(
             ]),
         tests("Simulation", ["CaptureWorkerCore", "RotationServiceCore", "BusContract", "Domain", "TestSupport"]),
         tests(
-            "Integration", ["Bus", "BusContract", "Media", "Ledger", "Domain", "ClusterConfig", "TestSupport", logging]),
+            "Integration",
+            ["Bus", "BusContract", "Media", "Ledger", "Domain", "ClusterConfig", "TestSupport", logging]),
         tests("HouseRules", ["BusContract", "Domain"]),
     ]
 )

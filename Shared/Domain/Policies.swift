@@ -86,7 +86,7 @@ package struct Backoff: Hashable, Sendable {
 
     /// The wait before attempt `attempt` (from 1). `chance` in 0..<1 comes from the Shell's generator.
     package func delay(attempt: Int, chance: Double) -> Duration {
-        let doublings = max(0, min(attempt - 1, 30))
+        let doublings = Swift.min(max(attempt, 1), 31) - 1
         let grown = min(first.nanoseconds.multipliedReportingOverflow(by: 1 << doublings), most.nanoseconds)
         return .nanoseconds(Int64(Double(grown) * (1 + jitter * (2 * chance - 1))))
     }
@@ -94,5 +94,4 @@ package struct Backoff: Hashable, Sendable {
     private func min(_ product: (partialValue: Int64, overflow: Bool), _ limit: Int64) -> Int64 {
         product.overflow ? limit : Swift.min(product.partialValue, limit)
     }
-    private func min(_ left: Int, _ right: Int) -> Int { Swift.min(left, right) }
 }

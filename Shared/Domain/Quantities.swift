@@ -16,7 +16,7 @@ extension Duration {
             return
         }
         var rest = text[...]
-        var total = 0.0
+        var total: Int64 = 0
         guard !rest.isEmpty else { return nil }
         while !rest.isEmpty {
             let number = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
@@ -25,9 +25,12 @@ extension Duration {
                 let unit = Self.units.first(where: { rest.hasPrefix($0.suffix) })
             else { return nil }
             rest = rest.dropFirst(unit.suffix.count)
-            total += amount * unit.nanoseconds
+            // Each unit is kept to the nanosecond; the sum of them in floating point would not be.
+            guard let part = Duration(wholeSeconds: amount * unit.nanoseconds / 1e9) else { return nil }
+            total += part.nanoseconds
+            guard total <= Duration.writtenMax.nanoseconds else { return nil }
         }
-        self.init(wholeSeconds: total / 1e9)
+        self = .nanoseconds(total)
     }
 
     /// Nil unless finite, not negative and at most `writtenMax`. Kept to the nanosecond.

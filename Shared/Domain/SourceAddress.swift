@@ -69,16 +69,28 @@ extension SourceAddress {
     /// For logs, states and people: without user, password or query.
     package var publicText: String {
         switch self {
-        case .rtsp(let url):
-            let parts = url.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
-            let host = parts[2].split(separator: "@", omittingEmptySubsequences: false).last ?? ""
-            let path = parts.count > 3 ? "/" + (parts[3].split(separator: "?").first ?? "") : ""
-            return "\(parts[0])//\(host)\(path)"
+        case .rtsp(let url): return Self.publicText(rtsp: url)
         case .file(let file): return "file://\(file.path)"
         case .testPattern(let pattern):
             return "test://pattern?size=\(pattern.width)x\(pattern.height)&fps=\(pattern.fps)"
         case .v4l2(let device): return "v4l2://\(device.path)"
         }
+    }
+
+    /// Where it cannot be told whether an `@` ends a password, nothing but the scheme is shown. A level of the path
+    /// with a `=` is a query in disguise: some cameras take `/user=…&password=…`.
+    private static func publicText(rtsp url: String) -> String {
+        guard let colon = url.firstRange(of: "://") else { return "rtsp://" }
+        let scheme = url[..<colon.upperBound]
+        let authority = url[colon.upperBound...].prefix { !"/?#".contains($0) }
+        let rest = url[authority.endIndex...]
+        guard !rest.contains("@") || !authority.contains(where: { ":@".contains($0) }) else {
+            return "\(scheme)(hidden)"
+        }
+        let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        let levels = rest.prefix { !"?#".contains($0) }.split(separator: "/", omittingEmptySubsequences: false)
+        let shown = levels.prefix { !$0.contains("=") }.joined(separator: "/")
+        return "\(scheme)\(host)\(shown)"
     }
 
     private static func file(_ query: SourceQuery) throws(CodedError) -> FileSource {
