@@ -49,7 +49,7 @@ final class MosquittoTransport: BusTransport, @unchecked Sendable {
         let result = withShared { shared -> Int32 in
             guard let handle = shared.handle else { return Int32(MOSQ_ERR_NO_CONN.rawValue) }
             var pointers: [UnsafeMutablePointer<CChar>?] = filters.map { strdup($0) }
-            defer { pointers.forEach { free($0) } }
+            defer { for pointer in pointers { free(pointer) } }
             return pointers.withUnsafeMutableBufferPointer { list in
                 mosquitto_subscribe_multiple(
                     handle, nil, Int32(list.count), Self.constant(list), 1,

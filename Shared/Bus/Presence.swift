@@ -39,19 +39,21 @@ package struct Presence: Sendable {
 
     /// `cameras/<camera>/availability`.
     package static func availability(_ camera: CameraID) -> Presence {
-        Presence(CameraAvailability.self, at: camera, isOffline: { $0 == .offline }) { isOnline, _ in
-            isOnline ? .online : .offline
-        }
+        Presence(
+            CameraAvailability.self, at: camera, isOffline: { $0 == .offline },
+            message: { isOnline, _ in isOnline ? .online : .offline })
     }
 
     /// `services/<service>/<instance>`.
     package static func service(
         _ address: ServiceAddress, version: String, node: NodeID, pid: Int32, startedAt: WallTime
     ) -> Presence {
-        Presence(ServiceState.self, at: address, isOffline: { $0.state == .offline }) { isOnline, stamp in
-            ServiceState(
-                state: isOnline ? .online : .offline, version: version, node: node, pid: pid, startedAt: startedAt,
-                session: stamp.session)
-        }
+        Presence(
+            ServiceState.self, at: address, isOffline: { $0.state == .offline },
+            message: { isOnline, stamp in
+                ServiceState(
+                    state: isOnline ? .online : .offline, version: version, node: node, pid: pid, startedAt: startedAt,
+                    session: stamp.session)
+            })
     }
 }

@@ -1,5 +1,5 @@
-/// Paints the pictures of the test pattern into planar YUV 4:2:0: colour bars, a block that moves, the frame's number in
-/// large digits for the eye, and the same number as a strip of black and white cells for the machine. Pure.
+/// Paints the pictures of the test pattern into planar YUV 4:2:0: colour bars, a block that moves, the frame's number
+/// in large digits for the eye, and the same number as a strip of black and white cells for the machine. Pure.
 ///
 /// The strip is two rows of 16 cells at the top edge, the most significant bit first; white is 1.
 package struct TestPatternPainter: Sendable {

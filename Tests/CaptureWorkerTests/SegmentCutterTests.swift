@@ -140,8 +140,8 @@ extension SegmentCutter.Decision {
         #expect(!isTaken)
     }
 
-    /// Promise 1 and the rule of numbers, over random streams: every frame of a session from its first key frame on is in
-    /// exactly one segment, in order, unless it lies in a gap; numbers have holes exactly at gaps.
+    /// Promise 1 and the rule of numbers, over random streams: every frame of a session from its first key frame on is
+    /// in exactly one segment, in order, unless it lies in a gap; numbers have holes exactly at gaps.
     @Test(arguments: 0..<200) func everyFrameIsInExactlyOneSegment(seed: UInt64) {
         var random = SeededRandom(seed: seed)
         var cutter = begun(next: Double.random(in: 1...5, using: &random), interval: .seconds(3))

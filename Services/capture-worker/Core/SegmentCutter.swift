@@ -5,8 +5,8 @@ package import Domain
 /// Owns the place in the session: the next segment's index, the next frame's number, the boundaries that are wanted.
 /// Invariants: while a session runs, every video frame gets the next number; a frame that is not kept uses its number
 /// up, so a hole in the numbers is a gap and a gap is a hole; a segment begins at a key frame and has no hole inside.
-/// The pipeline calls it on the source's thread for every frame, so it neither allocates nor copies. It knows nothing of
-/// files; `Opening` says what the writer must begin.
+/// The pipeline calls it on the source's thread for every frame, so it neither allocates nor copies. It knows nothing
+/// of files; `Opening` says what the writer must begin.
 package struct SegmentCutter: Hashable, Sendable {
     /// One video frame, as far as cutting is concerned.
     package struct Frame: Hashable, Sendable {
@@ -259,7 +259,8 @@ extension SegmentCutter {
         return .cut(opening(with: frame, wish: wish.time))
     }
 
-    /// A frame of the session that no file takes: before the first key frame it was never part of it, in a gap it is lost.
+    /// A frame of the session that no file takes: before the first key frame it was never part of it, in a gap it is
+    /// lost.
     private mutating func skip() -> Decision {
         if let gap = place?.gap, gap.isCounted { place?.nextFrame += 1 }
         return .skip

@@ -30,7 +30,8 @@ package struct StreamMachine: Hashable, Sendable {
     package enum State: Hashable, Sendable {
         /// To `starting` when wanted.
         case idle
-        /// To `active` with the first key frame; to `failed` by error or time-out; to `idle` when nobody waits any more.
+        /// To `active` with the first key frame; to `failed` by error or time-out; to `idle` when nobody waits any
+        /// more.
         case starting(since: MonotonicTime, deadline: MonotonicTime)
         /// To `closing` when the last lease ends, to `failed` by error, to `idle` when the source has ended for good.
         case active(since: MonotonicTime)

@@ -31,11 +31,11 @@ package struct WorkerSettings: Hashable, Sendable {
 
 /// The mind of a capture-worker: leases, the life of the source, the session.
 ///
-/// Owns every decision of a worker but those of single frames (`SegmentCutter`, `TimestampRepair`). Invariants: a session
-/// runs exactly while a recording lease is held; the source runs while anything is leased, while its close-after lasts or
-/// while pre-roll is wanted; states are published when they differ from the last ones published, and memory is written
-/// when it differs from the last one written. The Shell's loop calls `handle` with everything that happens and performs
-/// the effects in their order. No clock, no chance but the seed it is given, no IO.
+/// Owns every decision of a worker but those of single frames (`SegmentCutter`, `TimestampRepair`). Invariants: a
+/// session runs exactly while a recording lease is held; the source runs while anything is leased, while its
+/// close-after lasts or while pre-roll is wanted; states are published when they differ from the last ones published,
+/// and memory is written when it differs from the last one written. The Shell's loop calls `handle` with everything
+/// that happens and performs the effects in their order. No clock, no chance but the seed it is given, no IO.
 package struct WorkerCore: Hashable, Sendable {
     /// One recording session that runs.
     struct Session: Hashable, Sendable {

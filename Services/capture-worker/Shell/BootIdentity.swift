@@ -3,7 +3,8 @@ internal import ServiceKit
 
 /// Names the present boot of this machine: monotonic times of another boot mean nothing.
 enum BootIdentity {
-    /// The kernel's random id (random(4), `/proc/sys/kernel/random/boot_id`); a text that equals no other if there is none.
+    /// The kernel's random id (random(4), `/proc/sys/kernel/random/boot_id`); a text that equals no other if there is
+    /// none.
     static func current() -> String {
         guard let bytes = try? AtomicFile.read("/proc/sys/kernel/random/boot_id", atMost: 128), !bytes.isEmpty else {
             return "unknown-\(UInt64.random(in: .min ... .max))"

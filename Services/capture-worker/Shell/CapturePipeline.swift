@@ -8,10 +8,10 @@ internal import Synchronization
 
 /// The live pipeline of one camera: source, repaired timestamps, numbers, ring, recorder.
 ///
-/// Owns the source's thread and everything that happens to a frame on it. Invariants: one source at a time, the next one
-/// opens after the last one has closed; frames of an older run are dropped; no lock is held while anything blocks; a full
-/// queue costs whole groups of pictures and never the source, except for a source that can be held back. `WorkerLoop`
-/// calls it from outside; what happens in here it reports as events of the Core.
+/// Owns the source's thread and everything that happens to a frame on it. Invariants: one source at a time, the next
+/// one opens after the last one has closed; frames of an older run are dropped; no lock is held while anything blocks;
+/// a full queue costs whole groups of pictures and never the source, except for a source that can be held back.
+/// `WorkerLoop` calls it from outside; what happens in here it reports as events of the Core.
 final class CapturePipeline: Sendable {
     /// A frame as the ring keeps it.
     struct Kept: Sendable {

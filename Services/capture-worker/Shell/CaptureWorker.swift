@@ -9,8 +9,8 @@ package import ServiceKit
 
 /// One camera's worker: the loop that feeds the Core and performs what it says.
 ///
-/// Owns the bus client, the pipeline, the folder's lock and the worker's memory. One task runs `run`, takes one event at
-/// a time, and is the only one that touches the Core. `Main` creates it.
+/// Owns the bus client, the pipeline, the folder's lock and the worker's memory. One task runs `run`, takes one event
+/// at a time, and is the only one that touches the Core. `Main` creates it.
 package struct CaptureWorker {
     private let camera: CameraConfiguration
     private let context: ServiceContext

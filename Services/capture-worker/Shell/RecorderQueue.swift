@@ -33,8 +33,8 @@ struct SegmentPlan: Sendable {
 
 /// The bounded queue between the source's thread and the recorder's.
 ///
-/// Media jobs are bounded by bytes; the source's thread asks `hasRoom` and drops or waits. Other jobs always fit: there are
-/// few. A pthread mutex and condition, since both sides are threads of their own that must block, not suspend.
+/// Media jobs are bounded by bytes; the source's thread asks `hasRoom` and drops or waits. Other jobs always fit: there
+/// are few. A pthread mutex and condition, since both sides are threads of their own that must block, not suspend.
 ///
 /// Unchecked Sendable: every stored property is touched under `mutex` only; the C objects never move.
 final class RecorderQueue: @unchecked Sendable {

@@ -6,9 +6,9 @@ internal import Synchronization
 
 /// Writes the segments of one camera, on a thread of its own.
 ///
-/// Owns the open segment file. Invariants: the next file exists before the last one is finished; a file gets its final name
-/// only when all of it is on disk; after a failed write nothing of the session is written until the pipeline begins a
-/// new segment. `CapturePipeline` fills its queue; what it has done it reports as events of the Core.
+/// Owns the open segment file. Invariants: the next file exists before the last one is finished; a file gets its final
+/// name only when all of it is on disk; after a failed write nothing of the session is written until the pipeline
+/// begins a new segment. `CapturePipeline` fills its queue; what it has done it reports as events of the Core.
 final class SegmentRecorder: Sendable {
     struct Settings: Sendable {
         var storage: String
