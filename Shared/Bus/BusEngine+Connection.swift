@@ -25,6 +25,7 @@ extension BusEngine {
         switch event {
         case .opened:
             counters.add(\.connects)
+            remember(session: link.session)
             publishBirth(of: link)
         case .closed(.takenOver): fence()
         case .published(let token, _): unacknowledged.remove(token)
@@ -37,6 +38,7 @@ extension BusEngine {
         counters.add(\.connects)
         logger.info("bus connected", metadata: ["client": "\(settings.clientID)"])
         isSettling = true
+        remember(session: main.session)
         let own = links.compactMap { $0.presence.map { whole($0.topic) } }
         main.subscribe(Array(Set(filters + own + [replyTopic])).sorted())
         publishBirth(of: main)
@@ -72,6 +74,8 @@ extension BusEngine {
 
     /// Another process has our name: it speaks now, and we say nothing more.
     private func fence() {
+        guard !isFenced else { return }
+        isFenced = true
         for link in links { link.fence() }
         logger.error("bus taken over", metadata: ["client": "\(settings.clientID)"])
         yield(.disconnected(.takenOver))

@@ -47,6 +47,10 @@ final class BusEngine: @unchecked Sendable {
     /// What the broker last showed on our own presence topics.
     var seenPresence: [String: [UInt8]] = [:]
     var stopping: StopProgress?
+    /// Of our latest connections; a presence with another one is another process.
+    private var sessions: [String] = []
+    private static let sessionsMax = 64
+    var isFenced = false
 
     struct RememberedState {
         var message: AnyHashable
@@ -78,6 +82,13 @@ final class BusEngine: @unchecked Sendable {
         others = presences.dropFirst().enumerated().map { index, presence in
             link(presence, suffix: index == 0 ? "-presence" : "-presence-\(index + 1)")
         }
+        let told = presences.first { $0.namesSession }
+        for link in [main] + others {
+            link.takeoverQuestion = { [weak self] in
+                guard let self, let told else { return nil }
+                return (TakeoverProbe.Question(topic: whole(told.topic), session: told.onlineSession), Set(sessions))
+            }
+        }
         main.onEvent = { [weak self] event in self?.handleMain(event) }
         for other in others {
             other.onEvent = { [weak self, weak other] event in
@@ -85,6 +96,11 @@ final class BusEngine: @unchecked Sendable {
             }
         }
     }
+    func remember(session: String) {
+        sessions.append(session)
+        if sessions.count > Self.sessionsMax { sessions.removeFirst() }
+    }
+
     func nextToken() -> UInt64 {
         lastToken += 1
         return lastToken

@@ -3,7 +3,8 @@ internal import Dispatch
 internal import Domain
 
 /// One connection and its renewal: opens a transport, gives it the will of its presence, waits after a failure, opens
-/// the next. Every attempt has a session of its own, which stands in its will and in its birth.
+/// the next. Every attempt has a session of its own, which stands in its will and in its birth. Before a lost
+/// connection is made again, a probe looks whether another process has the name now.
 ///
 /// Invariants: everything happens on the client's queue; at most one transport is in use; events of an older attempt
 /// are ignored; a connection that was taken over is never renewed. What is said over the connection belongs to
@@ -14,7 +15,7 @@ final class BusLink: @unchecked Sendable {
     enum Phase: Hashable {
         /// Not started, or ended in order.
         case idle
-        /// To `open`, or through a failure to `waiting`.
+        /// To `open`, or through a failure to `waiting`, or to `fenced` if the probe finds another owner.
         case opening
         /// To `waiting` when lost, to `closing` on `close`.
         case open
@@ -33,13 +34,19 @@ final class BusLink: @unchecked Sendable {
     /// The transport's events, while they are this attempt's.
     var onEvent: (TransportEvent) -> Void = { _ in }
 
+    /// What a probe is to look at, with the sessions that are ours; nil: nothing tells.
+    var takeoverQuestion: () -> (question: TakeoverProbe.Question, ours: Set<String>)? = { nil }
+    /// Random per connection.
+    private(set) var session = ""
+
     private let settings: BusSettings
     private let clientID: String
     private let network: any BusNetwork
     private let queue: DispatchQueue
     private let stamp: () -> Presence.Stamp
     private var transport: (any BusTransport)?
-    private var session = ""
+    private var probe: TakeoverProbe?
+    private var hasBeenOpen = false
     /// Numbers the attempts, so that what an older one says is ignored.
     private var attempt = 0
     private var failuresInRow = 0
@@ -63,6 +70,25 @@ final class BusLink: @unchecked Sendable {
         guard phase == .idle || phase == .waiting else { return }
         phase = .opening
         attempt += 1
+        let attempt = attempt
+        queue.asyncAfter(deadline: .now() + Self.openSecondsMax) {
+            if self.attempt == attempt, self.phase == .opening { self.giveUp() }
+        }
+        guard hasBeenOpen, let (question, ours) = takeoverQuestion() else { return connect() }
+        let probe = TakeoverProbe(
+            question, ours: ours, clientID: clientID, root: settings.topicRoot, network: network, queue: queue)
+        self.probe = probe
+        probe.look { verdict in
+            self.probe = nil
+            switch verdict {
+            case .nobodyElse: self.connect()
+            case .takenOver: self.handle(.closed(.takenOver))
+            case .failed(let reason): self.handle(.closed(reason))
+            }
+        }
+    }
+
+    private func connect() {
         session = Self.randomSession()
         birth = nil
         let attempt = attempt
@@ -73,15 +99,20 @@ final class BusLink: @unchecked Sendable {
         transport.open(connection) { event in
             self.queue.async { if self.attempt == attempt { self.handle(event) } }
         }
-        queue.asyncAfter(deadline: .now() + Self.openSecondsMax) {
-            if self.attempt == attempt, self.phase == .opening { self.giveUp() }
-        }
+    }
+
+    /// Drops what is in use; what it still says is an older attempt's.
+    private func drop() {
+        probe?.cancel()
+        probe = nil
+        transport?.abandon()
+        transport = nil
+        attempt += 1
     }
 
     /// The broker does not answer: what the transport says from now on is an older attempt's.
     private func giveUp() {
-        transport?.abandon()
-        attempt += 1
+        drop()
         handle(.closed(.lost("the broker did not answer within \(Int(Self.openSecondsMax)) s")))
     }
 
@@ -89,6 +120,7 @@ final class BusLink: @unchecked Sendable {
         switch event {
         case .opened:
             phase = .open
+            hasBeenOpen = true
             failuresInRow = 0
         case .closed(let reason): ended(reason)
         case .subscribed, .published, .message: break
@@ -124,9 +156,7 @@ final class BusLink: @unchecked Sendable {
             phase = .closing
             transport?.close()
         case .opening, .waiting:
-            transport?.abandon()
-            transport = nil
-            attempt += 1
+            drop()
             phase = .idle
         case .idle, .closing, .fenced: break
         }
@@ -134,9 +164,7 @@ final class BusLink: @unchecked Sendable {
 
     /// Ends without waiting for the broker.
     func abandon() {
-        transport?.abandon()
-        transport = nil
-        attempt += 1
+        drop()
         if phase != .fenced { phase = .idle }
     }
 

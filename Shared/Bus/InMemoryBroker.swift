@@ -26,7 +26,11 @@ package final class InMemoryBroker: BusNetwork, @unchecked Sendable {
     private var retained: [String: [UInt8]] = [:]
     private var acknowledgementsToLose = 0
 
-    package init() {}
+    /// Whether the older of two connections with one client id is told why it ends, as the specification wants it and
+    /// mosquitto 2.0.11 does not do it.
+    private let tellsTakeover: Bool
+
+    package init(tellsTakeover: Bool = true) { self.tellsTakeover = tellsTakeover }
 
     package func makeTransport() -> any BusTransport { InMemoryTransport(broker: self) }
 
@@ -91,7 +95,7 @@ package final class InMemoryBroker: BusNetwork, @unchecked Sendable {
         queue.async {
             guard self.isRunning else { return transport.emit(.closed(.lost("connection refused"))) }
             let id = connection.clientID
-            self.end(id, .takenOver, sendsWill: true)
+            self.end(id, self.tellsTakeover ? .takenOver : .lost("closed"), sendsWill: true)
             var session = Session(expirySeconds: connection.sessionExpirySeconds)
             if connection.sessionExpirySeconds > 0, let kept = self.sessions[id] { session = kept }
             session.transport = transport

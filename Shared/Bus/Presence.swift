@@ -16,31 +16,40 @@ package struct Presence: Sendable {
     package let topic: String
     package let payload: @Sendable (_ isOnline: Bool, Stamp) throws(CodedError) -> [UInt8]
 
+    /// Whether the payload tells one connection from another.
+    package let namesSession: Bool
     /// Whether a payload on the topic says `offline`, in whosever name.
     package let isOffline: @Sendable ([UInt8]) -> Bool
 
+    /// The session that a payload says `online` for; nil if it is `offline` or names none.
+    package let onlineSession: @Sendable ([UInt8]) -> String?
+
     package init<M: BusMessage>(
         _ type: M.Type, at address: M.Address, isOffline: @escaping @Sendable (M) -> Bool,
+        session: @escaping @Sendable (M) -> String?,
         message: @escaping @Sendable (_ isOnline: Bool, Stamp) -> M
     ) {
         topic = M.topic(for: address)
+        namesSession = M.format == .json
         payload = { isOnline, stamp throws(CodedError) in
             try BusCodec.encode(message(isOnline, stamp), at: stamp.at, seq: stamp.seq)
         }
-        self.isOffline = { bytes in
+        let read: @Sendable ([UInt8]) -> M? = { bytes in
             do throws(CodedError) {
-                return isOffline(try BusCodec.decode(type, from: bytes).message)
+                return try BusCodec.decode(type, from: bytes).message
             } catch {
-                // Not a presence at all, so it should be replaced by one.
-                return true
+                return nil
             }
         }
+        // What is not a presence at all should be replaced by one.
+        self.isOffline = { read($0).map(isOffline) ?? true }
+        onlineSession = { read($0).flatMap { isOffline($0) ? nil : session($0) } }
     }
 
     /// `cameras/<camera>/availability`.
     package static func availability(_ camera: CameraID) -> Presence {
         Presence(
-            CameraAvailability.self, at: camera, isOffline: { $0 == .offline },
+            CameraAvailability.self, at: camera, isOffline: { $0 == .offline }, session: { _ in nil },
             message: { isOnline, _ in isOnline ? .online : .offline })
     }
 
@@ -49,11 +58,11 @@ package struct Presence: Sendable {
         _ address: ServiceAddress, version: String, node: NodeID, pid: Int32, startedAt: WallTime
     ) -> Presence {
         Presence(
-            ServiceState.self, at: address, isOffline: { $0.state == .offline },
+            ServiceState.self, at: address, isOffline: { $0.state == .offline }, session: { $0.session },
             message: { isOnline, stamp in
                 ServiceState(
-                    state: isOnline ? .online : .offline, version: version, node: node, pid: pid, startedAt: startedAt,
-                    session: stamp.session)
+                    state: isOnline ? .online : .offline, version: version, node: node, pid: pid,
+                    startedAt: startedAt, session: stamp.session)
             })
     }
 }
