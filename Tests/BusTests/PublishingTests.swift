@@ -50,7 +50,7 @@ import Testing
         let first = heard.decoded(StreamState.self).last { $0.message.state == .active }
         #expect(first?.message == Self.active, "the newest state, also if it came while there was no broker")
         #expect(heard.payloads(on: "cameras/front/availability").last == "online")
-        #expect(workerHeard.connects == 2)
+        try await eventually("the worker is told") { workerHeard.connects == 2 }
         await worker.stop()
         await observer.stop()
     }
@@ -187,8 +187,9 @@ import Testing
         for index in 0..<25 { worker.publish(try segment(index), to: front) }
         try await eventually("all are taken") { worker.counters.eventsDropped == 15 }
         #expect(outbox.count == 10)
-        let told = heard.inputs.reduce(0) { if case .outboxOverflowed(let count) = $1 { $0 + count } else { $0 } }
-        #expect(told == 15)
+        try await eventually("all are told") {
+            heard.inputs.reduce(0) { if case .outboxOverflowed(let count) = $1 { $0 + count } else { $0 } } == 15
+        }
         await worker.stop()
     }
 }
