@@ -5,7 +5,8 @@ internal import Synchronization
 /// should a test end the whole program, when the program exits.
 package final class ChildProcess: Sendable {
     package let pid: Int32
-    private let isReaped = Mutex(false)
+    /// The exit status, once the process has ended and been reaped.
+    private let ended = Mutex<Int32?>(nil)
 
     package struct StartFailed: Error, CustomStringConvertible {
         package let description: String
@@ -35,32 +36,35 @@ package final class ChildProcess: Sendable {
 
     /// Sends a signal unless the process has been reaped.
     package func signal(_ number: Int32) {
-        isReaped.withLock { if !$0 { _ = Glibc.kill(pid, number) } }
+        ended.withLock { if $0 == nil { _ = Glibc.kill(pid, number) } }
     }
 
     /// SIGKILL, and waits for the end, which comes at once.
     package func kill() {
-        isReaped.withLock { isReaped in
-            guard !isReaped else { return }
+        ended.withLock { ended in
+            guard ended == nil else { return }
             _ = Glibc.kill(pid, SIGKILL)
             var status: Int32 = 0
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-            isReaped = true
+            ended = Self.code(status)
         }
         Leftovers.remove(pid)
     }
 
     /// The exit status if the process has ended: the code, or 128 and the signal's number.
     package func exitStatus() -> Int32? {
-        let status = isReaped.withLock { isReaped -> Int32? in
+        let status = ended.withLock { ended -> Int32? in
             var status: Int32 = 0
-            guard !isReaped, waitpid(pid, &status, WNOHANG) == pid else { return nil }
-            isReaped = true
-            let signal = status & 0x7f
-            return signal == 0 ? (status >> 8) & 0xff : 128 + signal
+            if ended == nil, waitpid(pid, &status, WNOHANG) == pid { ended = Self.code(status) }
+            return ended
         }
         if status != nil { Leftovers.remove(pid) }
         return status
+    }
+
+    private static func code(_ status: Int32) -> Int32 {
+        let signal = status & 0x7f
+        return signal == 0 ? (status >> 8) & 0xff : 128 + signal
     }
 }
 

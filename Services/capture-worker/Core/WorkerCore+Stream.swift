@@ -37,7 +37,10 @@ extension WorkerCore {
                 facts = nil
                 startedIn = nil
                 return .openSource(run: run)
-            case .close: return .closeSource
+            case .close:
+                facts = nil
+                startedIn = nil
+                return .closeSource
             case .lost(let cause):
                 session?.segment = nil
                 return .loseFrames(cause)

@@ -134,6 +134,8 @@ final class CapturePipeline: Sendable {
                 }
             }
         } catch {
+            // A source that was told to stop has not failed.
+            guard runs.withLock({ $0.wanted == run }) else { return }
             report(.sourceFailed(error, run: run))
         }
     }

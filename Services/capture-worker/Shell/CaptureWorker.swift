@@ -139,15 +139,11 @@ package struct CaptureWorker {
     /// The event in what came from the bus; nil for what is answered here or concerns nobody.
     private func arrived(_ input: BusInput, at desk: inout CommandDesk) -> WorkerEvent? {
         switch input {
-        case .connected:
-            logger.info("bus connected")
-            return nil
+        case .connected: return nil
         case .disconnected(.takenOver):
             logger.warning("another worker has taken this camera over")
             return .stopDemanded(.fenced)
-        case .disconnected(let reason):
-            logger.warning("bus lost", metadata: ["reason": "\(reason)"])
-            return nil
+        case .disconnected: return nil
         case .outboxOverflowed(let count):
             logger.error("events dropped, the outbox is full", metadata: ["count": "\(count)"])
             return nil

@@ -1,0 +1,243 @@
+import Bus
+import BusContract
+import Domain
+import Foundation
+import Logging
+import Synchronization
+import TestSupport
+
+/// A whole node on this machine, as a user runs it: `framekeeper up` with its own broker, services and workers, in a
+/// temporary folder, on a free loopback port. Ends what it started, also when the test fails.
+final class Cluster: Sendable {
+    let folder: String
+    let port: Int
+    let bus: BusClient
+    let log: MessageLog
+    private let up: Mutex<ChildProcess?>
+    private let listener: Task<Void, Never>
+
+    var storage: String { "\(folder)/storage" }
+    var stateDir: String { "\(folder)/state" }
+    var config: String { "\(folder)/framekeeper.yml" }
+
+    /// - Parameters:
+    ///   - cameras: the `cameras` mapping, indented by two spaces.
+    ///   - rotation: the interval.
+    init(cameras: String, rotation: String = "30m", extra: String = "") async throws {
+        folder = try Scratch.folder()
+        port = try MosquittoBroker.freePort()
+        let text = """
+            broker:
+              url: embedded://127.0.0.1:\(port)
+            node: node1
+            state_dir: \(folder)/state
+            storage:
+              path: \(folder)/storage
+            rotation:
+              interval: \(rotation)
+            \(extra)
+            cameras:
+            \(cameras)
+            """
+        try text.write(toFile: "\(folder)/framekeeper.yml", atomically: true, encoding: .utf8)
+        up = Mutex(nil)
+        bus = BusClient(
+            settings: BusSettings(
+                endpoint: .tcp(host: "127.0.0.1", port: port, tls: nil), clientID: "test-\(UUID().uuidString)",
+                reconnect: Backoff(first: .milliseconds(50), most: .milliseconds(200))),
+            now: { WallTime(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) },
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let log = MessageLog()
+        self.log = log
+        listener = Task { [bus] in
+            for await input in bus.inputs { log.take(input) }
+        }
+        bus.subscribe(["cameras/#", "services/#", "storage/#"])
+        try launch()
+        bus.start()
+    }
+
+    /// Runs `body` with a node and ends the node whatever happens.
+    static func run<Value>(
+        cameras: String, rotation: String = "30m", extra: String = "",
+        _ body: (Cluster) async throws -> Value
+    ) async throws -> Value {
+        let cluster = try await Cluster(cameras: cameras, rotation: rotation, extra: extra)
+        do {
+            let value = try await body(cluster)
+            await cluster.end()
+            try? FileManager.default.removeItem(atPath: cluster.folder)
+            return value
+        } catch {
+            await cluster.end()
+            FileHandle.standardError.write(Data("the node's folder is kept: \(cluster.folder)\n".utf8))
+            throw error
+        }
+    }
+
+    func launch() throws {
+        let child = try ChildProcess(
+            [Products.path("framekeeper"), "up", "--config", config], output: "\(folder)/up.log")
+        up.withLock { $0 = child }
+    }
+
+    /// Asks the supervisor to stop and waits for it.
+    func stop() async throws -> Int32 {
+        guard let child = up.withLock({ $0 }) else { return 0 }
+        child.signal(SIGTERM)
+        let status = try await child.wait(within: .seconds(30))
+        up.withLock { $0 = nil }
+        return status
+    }
+
+    private func end() async {
+        let child = up.withLock { $0 }
+        if let child {
+            child.signal(SIGTERM)
+            if (try? await child.wait(within: .seconds(30))) == nil { child.signal(SIGKILL) }
+        }
+        await bus.stop()
+        listener.cancel()
+    }
+
+    /// The process id of a child of the supervisor, by the name in its pid file: `capture-worker-front`, `broker`.
+    func pid(of child: String) throws -> Int32 {
+        let text = try String(contentsOfFile: "\(stateDir)/run/\(child).pid", encoding: .utf8)
+        guard let first = text.split(whereSeparator: \.isWhitespace).first, let pid = Int32(first) else {
+            throw CodedError(.internal, "no pid in \(text)")
+        }
+        return pid
+    }
+
+    func signal(_ child: String, _ number: Int32) throws {
+        guard kill(try pid(of: child), number) == 0 else { throw CodedError(.internal, "\(child): no such process") }
+    }
+
+    // MARK: Commands and states
+
+    func ask<R: Codable & Hashable & Sendable>(
+        _ payload: String, on topic: String, expecting: R.Type = RecordingResult.self, within: Duration = .seconds(20)
+    ) async throws -> Reply<R> {
+        try await bus.request(Array(payload.utf8), to: topic, expecting: R.self, timeout: within)
+    }
+
+    /// Waits until the camera's worker answers commands.
+    func ready(_ camera: String) async throws {
+        try await eventually("\(camera) is online", within: .seconds(30)) {
+            log.state(RecordingState.self, at: CameraID(unchecked: camera)) != nil
+                && log.state(CameraAvailability.self, at: CameraID(unchecked: camera)) == .online
+        }
+    }
+
+    func recording(_ camera: String) -> RecordingState? {
+        log.state(RecordingState.self, at: CameraID(unchecked: camera))
+    }
+
+    /// Closed segments of a camera as the events told them, by session and index, newest facts last.
+    func closed(_ camera: String) -> [SegmentEvent] {
+        log.events(SegmentEvent.self, at: CameraID(unchecked: camera)).filter { $0.event == .closed }
+    }
+
+    /// The command line, with its exit status and output.
+    func framekeeper(_ arguments: String...) async throws -> (status: Int32, output: String) {
+        let path = "\(folder)/out-\(UUID().uuidString)"
+        let child = try ChildProcess([Products.path("framekeeper")] + arguments + ["--config", config], output: path)
+        let status = try await child.wait(within: .seconds(120))
+        return (status, try String(contentsOfFile: path, encoding: .utf8))
+    }
+
+    /// Complete files of a camera, in the order of their names.
+    func files(_ camera: String) throws -> [String] {
+        let root = "\(storage)/\(camera)"
+        let names = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
+        return names.filter { $0.hasSuffix(".mp4") && !$0.hasPrefix("snapshots") }.sorted().map { "\(root)/\($0)" }
+    }
+}
+
+/// Everything that came over the bus, with the newest of each state.
+final class MessageLog: Sendable {
+    private struct Content {
+        var messages: [InboundMessage] = []
+        var newest: [String: InboundMessage] = [:]
+        var connects = 0
+    }
+
+    private let content = Mutex(Content())
+
+    func take(_ input: BusInput) {
+        switch input {
+        case .connected: content.withLock { $0.connects += 1 }
+        case .message(let message):
+            content.withLock { content in
+                content.messages.append(message)
+                content.newest[message.topic] = message
+            }
+        case .disconnected, .outboxOverflowed: break
+        }
+    }
+
+    var connects: Int { content.withLock { $0.connects } }
+    /// Forgets the newest states, so that only what is said from now on counts.
+    func forgetStates() { content.withLock { $0.newest = [:] } }
+
+    func state<M: BusMessage>(_ type: M.Type, at address: M.Address) -> M? {
+        let message = content.withLock { $0.newest[M.topic(for: address)] }
+        guard let message, let decoded = message.decoded(type) else { return nil }
+        return (try? decoded.result.get())?.message
+    }
+
+    func messages(on topic: String) -> [InboundMessage] {
+        content.withLock { $0.messages.filter { $0.topic == topic } }
+    }
+
+    func events<M: BusMessage>(_ type: M.Type, at address: M.Address) -> [M] {
+        let topic = M.topic(for: address)
+        let all = content.withLock { $0.messages.filter { $0.topic == topic } }
+        return all.compactMap { ($0.decoded(type)?.result).flatMap { try? $0.get() }?.message }
+    }
+}
+
+extension ChildProcess {
+    /// The exit status; 128 and the signal's number for a process that a signal ended.
+    func wait(within deadline: Duration) async throws -> Int32 {
+        try await eventually("process \(pid) ends", within: deadline) { exitStatus() }
+    }
+}
+
+enum Products {
+    /// An executable of this package, beside the test bundle.
+    static func path(_ name: String) throws -> String {
+        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
+        var folder = URL(fileURLWithPath: bundle).deletingLastPathComponent()
+        for _ in 0..<4 {
+            let candidate = folder.appendingPathComponent(name).path
+            if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
+            folder.deleteLastPathComponent()
+        }
+        throw CodedError(.internal, "no \(name) near \(bundle)")
+    }
+}
+
+enum Scratch {
+    static func folder() throws -> String {
+        let path = NSTemporaryDirectory() + "/framekeeper-" + UUID().uuidString.prefix(8)
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        return path
+    }
+}
+
+/// Runs a tool to its end and returns what it said.
+enum Tool {
+    static func run(_ name: String, _ arguments: [String], within: Duration = .seconds(300)) async throws -> String {
+        let path = try Scratch.folder() + "/out"
+        defer { try? FileManager.default.removeItem(atPath: (path as NSString).deletingLastPathComponent) }
+        let child = try ChildProcess([name] + arguments, output: path)
+        let status = try await child.wait(within: within)
+        let output = try String(decoding: Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+        guard status == 0 else { throw CodedError(.internal, "\(name) ended with \(status): \(output.prefix(2000))") }
+        return output
+    }
+}
+
+/// Whether this run does the full forms: `Tests/run.sh --full`.
+let isFullRun = ProcessInfo.processInfo.environment["FRAMEKEEPER_FULL"] == "1"
