@@ -137,7 +137,7 @@ package final class LedgerStore: Sendable {
             defer { _ = try? queue.close() }
             let verdict = try queue.read { try String.fetchOne($0, sql: "PRAGMA integrity_check(1)") }
             return verdict != "ok"
-        } catch where LedgerFault.isCorruption(error) {
+        } catch  where LedgerFault.isCorruption(error) {
             return true
         } catch {
             throw LedgerFault.coded(error)
