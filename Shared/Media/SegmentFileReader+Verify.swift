@@ -68,6 +68,8 @@ private struct PacketCheck {
             av_packet_unref(packet)
             code = input.read(packet)
         }
+        // Of the last packet libav may state the usual duration instead of the file's own; the track's is right.
+        videoEnd = max(0, stream.pointee.duration)
         if code != cav_error_eof() { report("reading ended early: \(LibavError.text(code))") }
         if let decoder {
             _ = decoder.decode(nil)
@@ -86,9 +88,6 @@ private struct PacketCheck {
         result.videoFrames += 1
         if isKey { result.keyFrames += 1 }
         checkOrder(packet)
-        if packet.pointee.dts != cav_nopts_value() {
-            videoEnd = max(videoEnd, packet.pointee.dts + packet.pointee.duration)
-        }
     }
 
     /// The lengths must add up to the packet's exactly, and a coded slice must be among the units.

@@ -179,6 +179,10 @@ private final class JoinedFile {
             try self.write(packet, index)
             return true
         }
+        // The last packet's own duration may be libav's guess; the track's length is what the parts say.
+        if !isOver, let length = input.stream(input.videoIndex)?.pointee.duration, length > 0 {
+            ends[0] = shift + length
+        }
     }
 
     private func write(_ packet: UnsafeMutablePointer<AVPacket>, _ index: Int) throws(CodedError) {

@@ -14,6 +14,10 @@ internal import Synchronization
 final class TestPatternSource: MediaSource, @unchecked Sendable {
     private static let latenessMax: Duration = .seconds(1)
 
+    private static let presets = [
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+    ]
+
     private let pattern: SourceAddress.TestPattern
     private let encoder: EncoderSettings
     private let clock: MonotonicClock
@@ -122,6 +126,10 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
     }
 
     private func openEncoder() throws(CodedError) -> UnsafeMutablePointer<AVCodecContext> {
+        // libx264 itself prints what it does not know to stderr.
+        guard Self.presets.contains(encoder.preset) else {
+            throw CodedError(.invalidArgument, "preset: one of \(Self.presets.joined(separator: ", "))")
+        }
         guard let library = avcodec_find_encoder_by_name("libx264"), let made = avcodec_alloc_context3(library)
         else { throw CodedError(.sourceUnavailable, "libavcodec has no libx264") }
         codec = made

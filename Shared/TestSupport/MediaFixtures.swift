@@ -28,15 +28,15 @@ package final class MediaFixtures: Sendable {
     /// Runs `ffmpeg`; returns what it wrote to stderr at level warning.
     @discardableResult
     package func ffmpeg(_ arguments: [String]) throws -> String {
-        let (status, output) = try run("ffmpeg", ["-nostdin", "-y", "-v", "warning"] + arguments)
+        let (status, output) = try output(of: "ffmpeg", ["-nostdin", "-y", "-v", "warning"] + arguments)
         guard status == 0 else { throw ToolFailed(description: "ffmpeg \(arguments): \(output)") }
         return output
     }
 
     /// What `ffprobe` prints for entries such as `format=duration`.
     package func ffprobe(_ entries: String, _ path: String) throws -> String {
-        let (status, output) = try run(
-            "ffprobe", ["-v", "error", "-show_entries", entries, "-of", "default=nw=1:nk=1", path])
+        let (status, output) = try output(
+            of: "ffprobe", ["-v", "error", "-show_entries", entries, "-of", "default=nw=1:nk=1", path])
         guard status == 0 else { throw ToolFailed(description: "ffprobe \(path): \(output)") }
         return output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
@@ -79,7 +79,13 @@ package final class MediaFixtures: Sendable {
         return slices
     }
 
-    private func run(_ tool: String, _ arguments: [String]) throws -> (Int32, String) {
+    /// Runs any tool on PATH and expects it to succeed.
+    package func run(_ tool: String, _ arguments: [String]) throws {
+        let (status, output) = try output(of: tool, arguments)
+        guard status == 0 else { throw ToolFailed(description: "\(tool) \(arguments): \(output)") }
+    }
+
+    private func output(of tool: String, _ arguments: [String]) throws -> (Int32, String) {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [tool] + arguments

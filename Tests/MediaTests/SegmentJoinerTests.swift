@@ -1,0 +1,83 @@
+import Domain
+import Foundation
+import Media
+import TestSupport
+import Testing
+
+@Suite struct SegmentJoinerTests {
+    private func record(
+        _ fixtures: MediaFixtures, video: [String] = [], audio: [String]? = nil
+    ) throws -> (clip: String, pieces: [SegmentJoiner.Piece], copy: MediaCopy) {
+        let clip = try fixtures.clip("clip.mp4", seconds: 6, video: video, audio: audio)
+        var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .seconds(2))
+        copy.audio = audio != nil
+        try copy.run(SegmentCopyTests.source(clip, audio: audio != nil))
+        var offset = Duration.zero
+        let pieces = zip(copy.paths, copy.reports).map { path, report in
+            defer { offset += report.duration }
+            return SegmentJoiner.Piece(path: path, sessionOffset: offset)
+        }
+        return (clip, pieces, copy)
+    }
+
+    @Test(arguments: [nil, ["-c:a", "aac"]]) func piecesBecomeOneFile(audio: [String]?) throws {
+        let fixtures = try MediaFixtures()
+        let (clip, pieces, copy) = try record(fixtures, video: ["-preset", "veryfast", "-bf", "2"], audio: audio)
+        let output = fixtures.path("joined.mp4")
+        var steps: [Double] = []
+        let report = try SegmentJoiner.join(pieces, output: output) { steps.append($0) }
+        #expect(report.videoFrames == 150)
+        #expect(report.audioPackets == copy.reports.reduce(0) { $0 + $1.audioPackets })
+        #expect(report.duration == .seconds(6))
+        #expect(steps.count == 3 && steps.last == 1)
+        #expect(try fixtures.ffmpeg(["-xerror", "-i", output, "-f", "null", "-"]) == "")
+        func slices(_ path: String) throws -> [[UInt8]] {
+            try fixtures.codedSlices(
+                fixtures.elementaryStream(of: [path], codec: "h264", into: "whole"), codec: .h264)
+        }
+        #expect(try slices(output) == slices(clip))
+        #expect(try fixtures.ffprobe("stream=nb_frames", output).hasPrefix("150"))
+        #expect(throws: CodedError.self) { try SegmentJoiner.join(pieces, output: output) }
+    }
+
+    @Test func aRangeIsWidenedToKeyFrames() throws {
+        let fixtures = try MediaFixtures()
+        let (_, pieces, _) = try record(fixtures)
+        let output = fixtures.path("range.mp4")
+        let range: Range<Duration> = .milliseconds(1500)..<(.milliseconds(4500))
+        let report = try SegmentJoiner.join(pieces, range: range, output: output)
+        // Key frames lie on whole seconds: 1 s to 5 s.
+        #expect(report.videoFrames == 100)
+        #expect(report.duration == .seconds(4))
+        #expect(try fixtures.ffmpeg(["-xerror", "-i", output, "-f", "null", "-"]) == "")
+        let nothing: Range<Duration> = .seconds(100)..<(.seconds(200))
+        #expect {
+            try SegmentJoiner.join(pieces, range: nothing, output: fixtures.path("nothing.mp4"))
+        } throws: { ($0 as? CodedError)?.code == .invalidArgument }
+        #expect(!FileManager.default.fileExists(atPath: fixtures.path("nothing.mp4.part")))
+    }
+
+    @Test func aGapStaysAGap() throws {
+        let fixtures = try MediaFixtures()
+        var (_, pieces, _) = try record(fixtures)
+        pieces[2].sessionOffset += .seconds(3)
+        let report = try SegmentJoiner.join(pieces, output: fixtures.path("gap.mp4"))
+        #expect(report.videoFrames == 150)
+        #expect(report.duration == .seconds(9))
+    }
+
+    @Test func otherParameterSetsAreRefusedAndGrouped() throws {
+        let fixtures = try MediaFixtures()
+        let (_, pieces, _) = try record(fixtures)
+        let other = try MediaFixtures()
+        let clip = try other.clip("other.mp4", seconds: 2, size: "256x144")
+        var copy = MediaCopy(storage: other.folder, segmentSeconds: .seconds(2))
+        try copy.run(SegmentCopyTests.source(clip))
+        let mixed = pieces + [SegmentJoiner.Piece(path: copy.paths[0], sessionOffset: .seconds(6))]
+        #expect { try SegmentJoiner.join(mixed, output: fixtures.path("mixed.mp4")) } throws: {
+            ($0 as? CodedError)?.code == .conflict
+        }
+        #expect(!FileManager.default.fileExists(atPath: fixtures.path("mixed.mp4")))
+        #expect(try SegmentJoiner.runs(mixed).map(\.count) == [3, 1])
+    }
+}

@@ -1,0 +1,144 @@
+import Domain
+import Foundation
+import Media
+import TestSupport
+import Testing
+
+/// Promise 5: a crash loses at most one part, and every file stays playable.
+@Suite struct SegmentRecoveryTests {
+    /// A small generator of known quality (SplitMix64), so that a failing position can be had again.
+    struct Positions: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var value = state
+            value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
+            value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
+            return value ^ value >> 31
+        }
+    }
+
+    private let fixtures: MediaFixtures
+    private let copy: MediaCopy
+    private let whole: Data
+
+    init() throws {
+        fixtures = try MediaFixtures()
+        let clip = try fixtures.clip("clip.mp4", seconds: 6, audio: ["-c:a", "aac"])
+        var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .seconds(60))
+        copy.audio = true
+        try copy.run(SegmentCopyTests.source(clip, audio: true))
+        self.copy = copy
+        whole = try Data(contentsOf: URL(fileURLWithPath: copy.paths[0]))
+    }
+
+    private func partial(_ name: String, _ bytes: Data) throws -> String {
+        let path = fixtures.path("\(name).partial.mp4")
+        try bytes.write(to: URL(fileURLWithPath: path))
+        return path
+    }
+
+    @Test func anyPrefixBecomesAPlayableFile() throws {
+        var positions = Positions(state: 1)
+        let firstPart = copy.parts[0].bytes
+        var framesBefore = 0
+        for cut in (0..<48).map({ _ in Int.random(in: 0..<whole.count, using: &positions) }).sorted() {
+            let path = try partial("cut-\(cut)", whole.prefix(cut))
+            let recovered = try #require(try SegmentRecovery.finish(path))
+            #expect(!FileManager.default.fileExists(atPath: path))
+            guard let finished = recovered.finalPath else {
+                #expect(cut < firstPart)
+                continue
+            }
+            let expected = framesWritten(within: cut)
+            let verification = try SegmentFileReader.verify(finished, decode: true)
+            #expect(verification.faults == [], "cut at \(cut)")
+            #expect(verification.videoFrames == expected.frames)
+            #expect(verification.decodedFrames == expected.frames)
+            #expect(verification.inspection.fileBytes == expected.bytes)
+            #expect(recovered.bytesCut == Int64(cut) - expected.bytes)
+            #expect(expected.frames >= framesBefore)
+            framesBefore = expected.frames
+            #expect(Double(try fixtures.ffprobe("format=duration", finished)) ?? 0 > 0)
+        }
+        #expect(framesBefore > 100)
+    }
+
+    /// What the parts that lie wholly before `cut` hold.
+    private func framesWritten(within cut: Int) -> (frames: Int, bytes: Int64) {
+        var frames = 0
+        var bytes = 0
+        for part in copy.parts {
+            guard bytes + part.bytes <= cut else { break }
+            bytes += part.bytes
+            frames += part.videoFrames
+        }
+        // The last part belongs to finish(), which reports the segment and not the part.
+        return cut >= whole.count ? (copy.reports[0].videoFrames, Int64(whole.count)) : (frames, Int64(bytes))
+    }
+
+    @Test func noiseBehindThePartsIsCutOff() throws {
+        var positions = Positions(state: 7)
+        let noise = Data((0..<5000).map { _ in UInt8.random(in: .min ... .max, using: &positions) })
+        for tail in [
+            noise, Data(count: 4096), Data([0, 0, 0, 0]) + noise, Data([0xff, 0xff, 0xff, 0xff]) + Data("moof".utf8),
+        ] {
+            let recovered = try #require(try SegmentRecovery.finish(partial("noise-\(tail.count)", whole + tail)))
+            #expect(recovered.bytesCut == Int64(tail.count))
+            let finished = try #require(recovered.finalPath)
+            #expect(try SegmentFileReader.verify(finished).faults == [])
+        }
+    }
+
+    @Test func aFileThatSomebodyWritesIsLeftAlone() throws {
+        let format = try #require(copy.formats.first)
+        let manifest = MediaCopy.manifest(index: 9)
+        let writer = try SegmentWriter(
+            storage: fixtures.folder, manifest: manifest, format: format, durability: .powerCut)
+        let path = fixtures.path(manifest.path.relativePath)
+        #expect(try SegmentRecovery.finish(path) == nil)
+        #expect(FileManager.default.fileExists(atPath: path))
+        writer.abandon()
+        let recovered = try #require(try SegmentRecovery.finish(path))
+        #expect(recovered.finalPath == nil)
+        #expect(!FileManager.default.fileExists(atPath: path))
+        #expect(try SegmentRecovery.finish(path) == nil)
+    }
+
+    @Test func aFinishedFileIsNeverReplaced() throws {
+        let path = try partial("taken", whole)
+        let other = Data("something else".utf8)
+        try other.write(to: URL(fileURLWithPath: fixtures.path("taken.mp4")))
+        #expect(throws: CodedError.self) { try SegmentRecovery.finish(path) }
+        #expect(try Data(contentsOf: URL(fileURLWithPath: fixtures.path("taken.mp4"))) == other)
+        #expect(FileManager.default.fileExists(atPath: path))
+        let format = try #require(copy.formats.first)
+        #expect {
+            try SegmentWriter(
+                storage: fixtures.folder, manifest: MediaCopy.manifest(index: 0), format: format,
+                durability: .powerCut)
+        } throws: { ($0 as? CodedError)?.code == .conflict }
+    }
+
+    @Test func damageIsFound() throws {
+        func verify(_ name: String, _ bytes: Data) throws -> SegmentVerification {
+            let path = fixtures.path(name)
+            try bytes.write(to: URL(fileURLWithPath: path))
+            return try SegmentFileReader.verify(path, decode: true)
+        }
+        #expect(try verify("sound.mp4", whole).isSound)
+        #expect(!(try verify("short.mp4", whole.dropLast(700)).isSound))
+        // Overwrites some coded slices: their NAL unit lengths no longer add up, or they do not decode.
+        for place in [whole.count / 3, whole.count / 2, whole.count * 3 / 4] {
+            var damaged = whole
+            for index in place..<place + 6000 { damaged[index] = 0 }
+            #expect(!(try verify("damaged-\(place).mp4", damaged).isSound))
+        }
+        // A part that is gone as a whole leaves a file that plays, with fewer frames than the ledger has.
+        let second = copy.parts[0].bytes
+        let third = second + copy.parts[1].bytes
+        let dropped = whole.prefix(second) + whole.dropFirst(third)
+        let found = try verify("dropped.mp4", dropped)
+        #expect(found.videoFrames == copy.reports[0].videoFrames - copy.parts[1].videoFrames)
+    }
+}

@@ -1,0 +1,73 @@
+import Domain
+import Media
+import TestSupport
+import Testing
+
+@Suite struct TestPatternTests {
+    static func source(fps: Int = 60, gop: Duration = .seconds(2)) -> any MediaSource {
+        MediaSources.make(
+            .testPattern(.init(width: 320, height: 180, fps: fps)), encoder: EncoderSettings(gop: gop), audio: false,
+            openTimeout: .seconds(5), stallTimeout: .seconds(5))
+    }
+
+    @Test(arguments: [(64, 64), (320, 180), (640, 360), (1920, 1080)])
+    func theStripTellsTheNumber(width: Int, height: Int) {
+        let painter = TestPatternPainter(width: width, height: height)
+        var luma = [UInt8](repeating: 0, count: width * height)
+        var u = [UInt8](repeating: 0, count: width * height / 4)
+        var v = u
+        for number: UInt32 in [0, 1, 12_345, 0xffff, 0x8000_0001, .max] {
+            let read = luma.withUnsafeMutableBufferPointer { luma in
+                u.withUnsafeMutableBufferPointer { u in
+                    v.withUnsafeMutableBufferPointer { v -> UInt32? in
+                        guard let y = luma.baseAddress, let u = u.baseAddress, let v = v.baseAddress else { return nil }
+                        painter.paint(
+                            number, luma: .init(bytes: y, stride: width), u: .init(bytes: u, stride: width / 2),
+                            v: .init(bytes: v, stride: width / 2))
+                        return painter.number(luma: y, stride: width)
+                    }
+                }
+            }
+            #expect(read == number)
+        }
+    }
+
+    @Test func numbersSurviveRecordingAndDecoding() throws {
+        let fixtures = try MediaFixtures()
+        var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .milliseconds(500))
+        copy.framesMax = 75
+        try copy.run(Self.source(gop: .milliseconds(250)))
+        #expect(copy.reports.count >= 2)
+        let numbers = try copy.paths.flatMap { try TestPatternReading.numbers(in: $0) }
+        #expect(numbers == Array(0..<75))
+    }
+
+    @Test func anAskedForKeyFrameComesNext() throws {
+        let source = Self.source()
+        defer { source.close() }
+        _ = try source.open()
+        var keys: [Int] = []
+        for index in 0..<12 {
+            if index == 7 { source.requestKeyFrame() }
+            guard case .packet(let packet) = try source.next() else { continue }
+            if packet.isKey { keys.append(index) }
+        }
+        #expect(keys == [0, 7])
+    }
+
+    @Test func aPatternWaitingForItsFrameCanBeInterrupted() throws {
+        let source = Self.source(fps: 1)
+        defer { source.close() }
+        _ = try source.open()
+        _ = try source.next()
+        source.interrupt()
+        #expect(throws: CodedError(.sourceUnavailable, "the source was interrupted")) { try source.next() }
+    }
+
+    @Test func anUnknownPresetIsRefused() {
+        let source = MediaSources.make(
+            .testPattern(.init()), encoder: EncoderSettings(preset: "sluggish"), audio: false,
+            openTimeout: .seconds(1), stallTimeout: .seconds(1))
+        #expect(throws: CodedError.self) { try source.open() }
+    }
+}
