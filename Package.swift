@@ -43,8 +43,6 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // SQLite for the ledger: WAL, migrations, prepared statements.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        // Child processes of the node supervisor, with a body per child and real process groups.
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
         .systemLibrary(
@@ -93,7 +91,7 @@ let package = Package(
             "FramekeeperShell", "Services/framekeeper/Shell",
             [
                 "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig", "ServiceKit",
-                logging, arguments, .product(name: "Subprocess", package: "swift-subprocess"),
+                logging, arguments,
             ]),
         main("FramekeeperMain", "Services/framekeeper/Main", ["FramekeeperShell", "ServiceKit", arguments]),
 

@@ -1,0 +1,157 @@
+package import Domain
+
+/// Proves or refutes the promises that concern files, for one session: no frame is lost at a boundary (promise 1), and
+/// what is lost is known (promise 4). Frame numbers are the proof: every gap skips at least one, and nothing else does.
+/// Pure; `recordings verify` collects the facts and prints the verdict.
+package struct ContinuityCheck: Sendable, Hashable {
+    package var session: SessionID
+    package var camera: CameraID
+    /// In the order of their indices.
+    package let segments: [SegmentFacts]
+    /// In the order of their beginnings.
+    package let gaps: [GapFacts]
+
+    /// Events and files carry whole milliseconds; a duration that went through both may differ by their rounding.
+    package static let durationTolerance: Duration = .milliseconds(10)
+
+    package init(session: SessionID, camera: CameraID, segments: [SegmentFacts], gaps: [GapFacts]) {
+        self.session = session
+        self.camera = camera
+        self.segments = segments.sorted { $0.index < $1.index }
+        self.gaps = gaps.sorted { $0.from < $1.from }
+    }
+
+    package func verdict() -> SessionVerdict {
+        var faults = segments.flatMap(faults(of:))
+        for (last, next) in zip(segments, segments.dropFirst()) { faults += faultsAtBoundary(last, next) }
+        let present = segments.filter { $0.state == .closed }
+        return SessionVerdict(
+            session: session, camera: camera, startedAt: segments.first?.startedAt,
+            closed: present.count, open: count(.open), deleted: count(.deleted),
+            frames: present.reduce(0) { $0 + ($1.found?.frames ?? $1.frames ?? 0) },
+            duration: present.reduce(.zero) { $0 + ($1.found?.duration ?? $1.duration ?? .zero) }, gaps: gaps,
+            faults: faults)
+    }
+
+    private func count(_ state: SegmentFacts.State) -> Int { segments.count { $0.state == state } }
+
+    /// The file against the ledger's row.
+    private func faults(of segment: SegmentFacts) -> [ContinuityFault] {
+        switch segment.state {
+        case .open, .deleted: return []
+        case .missing: return [.fileMissing(segment.index, file: segment.file)]
+        case .closed: break
+        }
+        guard let found = segment.found else { return [.fileMissing(segment.index, file: segment.file)] }
+        var faults = found.faults.map { ContinuityFault.unreadable(segment.index, $0) }
+        if found.session.map({ $0 != session }) ?? true || found.index.map({ $0 != segment.index }) ?? true {
+            faults.append(.wrongIdentity(segment.index, file: segment.file))
+        }
+        if let first = found.firstFrame, first != segment.firstFrame {
+            faults.append(.firstFrameDiffers(segment.index, ledger: segment.firstFrame, file: first))
+        }
+        if let frames = segment.frames, frames != found.frames {
+            faults.append(.framesDiffer(segment.index, ledger: frames, file: found.frames))
+        }
+        if let last = segment.lastFrame, last &+ 1 &- segment.firstFrame != segment.frames ?? found.frames {
+            faults.append(.numbersDiffer(segment.index, first: segment.firstFrame, last: last, frames: found.frames))
+        }
+        if let duration = segment.duration {
+            let difference = duration - found.duration
+            if max(difference, .zero - difference) > Self.durationTolerance {
+                faults.append(.durationsDiffer(segment.index, ledger: duration, file: found.duration))
+            }
+        }
+        if let decoded = found.decodedFrames, decoded != found.frames {
+            faults.append(.notDecoded(segment.index, frames: found.frames, decoded: decoded))
+        }
+        return faults
+    }
+
+    /// The frame numbers on both sides of a boundary against the gaps that are listed for it.
+    private func faultsAtBoundary(_ last: SegmentFacts, _ next: SegmentFacts) -> [ContinuityFault] {
+        guard next.index == last.index + 1 else {
+            return [next.index == last.index ? .indexTwice(next.index) : .segmentsMissing(last.index, next.index)]
+        }
+        // A segment that is still open on paper has no last number yet.
+        guard let lastFrame = last.lastFrame else { return [] }
+        let expected = lastFrame &+ 1
+        let listed = gaps.filter {
+            $0.from >= last.startedAt && $0.from <= next.startedAt && $0.to <= next.startedAt + .milliseconds(1)
+        }
+        if next.firstFrame < expected {
+            return [.numbersRepeat(last.index, next.index, expected: expected, found: next.firstFrame)]
+        }
+        let skipped = next.firstFrame - expected
+        if listed.isEmpty {
+            return skipped == 0 ? [] : [.holeWithoutGap(last.index, next.index, skipped: skipped)]
+        }
+        if skipped == 0 { return [.gapWithoutHole(last.index, next.index, from: listed[0].from)] }
+        let known = listed.reduce(0) { $0 + max($1.framesLost ?? 1, 1) }
+        return skipped < known ? [.holeTooSmall(last.index, next.index, skipped: skipped, lost: known)] : []
+    }
+}
+
+/// One broken promise, with the segments that it concerns.
+package enum ContinuityFault: Sendable, Hashable, CustomStringConvertible {
+    case fileMissing(Int, file: String)
+    case unreadable(Int, String)
+    case wrongIdentity(Int, file: String)
+    case firstFrameDiffers(Int, ledger: UInt64, file: UInt64)
+    case framesDiffer(Int, ledger: UInt64, file: UInt64)
+    case numbersDiffer(Int, first: UInt64, last: UInt64, frames: UInt64)
+    case durationsDiffer(Int, ledger: Duration, file: Duration)
+    case notDecoded(Int, frames: UInt64, decoded: UInt64)
+    case indexTwice(Int)
+    case segmentsMissing(Int, Int)
+    case numbersRepeat(Int, Int, expected: UInt64, found: UInt64)
+    case holeWithoutGap(Int, Int, skipped: UInt64)
+    case gapWithoutHole(Int, Int, from: WallTime)
+    case holeTooSmall(Int, Int, skipped: UInt64, lost: UInt64)
+
+    package var description: String {
+        switch self {
+        case .fileMissing(let index, let file): "segment \(index): the file is missing: \(file)"
+        case .unreadable(let index, let reason): "segment \(index): \(reason)"
+        case .wrongIdentity(let index, let file): "segment \(index): \(file) says that it is another segment"
+        case .firstFrameDiffers(let index, let ledger, let file):
+            "segment \(index): the ledger begins with frame \(ledger), the file with \(file)"
+        case .framesDiffer(let index, let ledger, let file):
+            "segment \(index): the ledger counts \(ledger) frames, the file holds \(file)"
+        case .numbersDiffer(let index, let first, let last, let frames):
+            "segment \(index): frames \(first) to \(last) are not \(frames) frames"
+        case .durationsDiffer(let index, let ledger, let file):
+            "segment \(index): the ledger says \(ledger.seconds) s, the file \(file.seconds) s"
+        case .notDecoded(let index, let frames, let decoded):
+            "segment \(index): of \(frames) frames \(decoded) decode"
+        case .indexTwice(let index): "segment \(index): listed twice"
+        case .segmentsMissing(let last, let next): "after segment \(last) comes segment \(next)"
+        case .numbersRepeat(let last, let next, let expected, let found):
+            "segments \(last) and \(next): frame \(expected) should follow, \(found) does"
+        case .holeWithoutGap(let last, let next, let skipped):
+            "segments \(last) and \(next): \(skipped) frame numbers are skipped and no gap is listed"
+        case .gapWithoutHole(let last, let next, let from):
+            "segments \(last) and \(next): a gap from \(from) is listed and no frame number is skipped"
+        case .holeTooSmall(let last, let next, let skipped, let lost):
+            "segments \(last) and \(next): \(lost) frames are listed as lost, \(skipped) numbers are skipped"
+        }
+    }
+}
+
+/// What became of the promises in one session.
+package struct SessionVerdict: Sendable, Hashable {
+    package var session: SessionID
+    package var camera: CameraID
+    package var startedAt: WallTime?
+    /// Segments by state.
+    package var closed: Int
+    package var open: Int
+    package var deleted: Int
+    /// Of the closed segments.
+    package var frames: UInt64
+    package var duration: Duration
+    package var gaps: [GapFacts]
+    package var faults: [ContinuityFault]
+
+    package var isSound: Bool { faults.isEmpty }
+}

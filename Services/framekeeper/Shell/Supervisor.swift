@@ -1,0 +1,148 @@
+internal import Domain
+internal import FramekeeperCore
+internal import Glibc
+internal import Logging
+internal import ServiceKit
+
+/// One child of the node, as it is started.
+struct ChildSpec: Sendable, Hashable {
+    /// Stages start in this order and stop in the reverse one.
+    enum Stage: Int, Sendable, Hashable, CaseIterable {
+        case broker, services, workers
+    }
+
+    /// `broker`, `rotation-service`, `capture-worker/front`.
+    var name: String
+    var executable: String
+    var arguments: [String]
+    var stage: Stage
+}
+
+/// Keeps the processes of one node running. Owns every child's `ChildMachine` and process and performs the machine's
+/// effects; when to start and stop which stage is `NodeRun`'s business.
+actor Supervisor {
+    private struct Child {
+        let spec: ChildSpec
+        var machine: ChildMachine
+        var process: ChildProcess?
+        var isFinished = false
+    }
+
+    private var children: [String: Child] = [:]
+    private var waiters: [(stage: ChildSpec.Stage, continuation: CheckedContinuation<Void, Never>)] = []
+    private let run: RunFolder
+    private let logger: Logger
+    private let output: @Sendable (String) -> Void
+
+    init(run: RunFolder, logger: Logger, output: @escaping @Sendable (String) -> Void) {
+        self.run = run
+        self.logger = logger
+        self.output = output
+    }
+
+    func start(_ spec: ChildSpec) {
+        children[spec.name] = Child(spec: spec, machine: ChildMachine())
+        deliver(.woke, to: spec.name)
+    }
+
+    /// Returns when nothing of the stage is left.
+    func stop(_ stage: ChildSpec.Stage) async {
+        for name in names(of: stage) { deliver(.stopAsked, to: name) }
+        guard !isEmpty(stage) else { return }
+        await withCheckedContinuation { waiters.append((stage, $0)) }
+    }
+
+    /// Kills whatever runs; `stop` of each stage then returns soon.
+    func kill() {
+        for name in children.keys.sorted() { deliver(.killAsked, to: name) }
+    }
+
+    /// Whether the child is down for good or has failed so often that waiting for it is in vain.
+    func isHopeless(_ name: String) -> Bool {
+        guard let child = children[name] else { return true }
+        return child.machine.state == .parked || child.machine.failures >= child.machine.policy.crashLoopFailures
+    }
+
+    private func names(of stage: ChildSpec.Stage) -> [String] {
+        children.values.filter { $0.spec.stage == stage }.map(\.spec.name).sorted()
+    }
+
+    private func isEmpty(_ stage: ChildSpec.Stage) -> Bool {
+        children.values.allSatisfy { $0.spec.stage != stage || $0.isFinished }
+    }
+
+    private func deliver(_ event: ChildMachine.Event, to name: String) {
+        guard var child = children[name] else { return }
+        let effects = child.machine.handle(
+            event, at: ServiceClock.now().monotonic, chance: Double.random(in: 0..<1))
+        children[name] = child
+        for effect in effects { perform(effect, for: child.spec) }
+    }
+
+    private func perform(_ effect: ChildMachine.Effect, for spec: ChildSpec) {
+        switch effect {
+        case .spawn: spawn(spec)
+        case .wake(let time): wake(spec.name, at: time)
+        case .terminate: children[spec.name]?.process?.send(SIGTERM)
+        case .kill:
+            logger.warning("killed", metadata: ["child": "\(spec.name)"])
+            children[spec.name]?.process?.send(SIGKILL)
+        case .reportEnd(let exit, let again, let failures):
+            var fields: Logger.Metadata = ["child": "\(spec.name)", "reason": "\(exit)", "failures": "\(failures)"]
+            if let again { fields["again_in"] = "\(again.written)" }
+            let message: Logger.Message = again == nil ? "child ended and stays down" : "child ended, starts again"
+            logger.log(level: again == nil ? .error : .warning, message, metadata: fields)
+        case .reportCrashLoop(let failures):
+            logger.error(
+                "child fails again and again", metadata: ["child": "\(spec.name)", "failures": "\(failures)"])
+        case .finished: finish(spec)
+        }
+    }
+
+    private func spawn(_ spec: ChildSpec) {
+        let name = spec.name
+        let output = output
+        do throws(CodedError) {
+            let process = try ChildProcess.spawn(
+                name, executable: spec.executable, arguments: spec.arguments,
+                onLine: { output("[\(name)] \($0)") },
+                onExit: { exit in Task { await self.ended(name, exit) } })
+            children[name]?.process = process
+            deliver(.started, to: name)
+            logger.info("child started", metadata: ["child": "\(name)", "pid": "\(process.pid)"])
+            try run.note(name, pid: process.pid)
+        } catch {
+            guard children[name]?.process == nil else {
+                // It runs; only a supervisor that is killed would miss the note.
+                logger.warning("child not noted", metadata: ["child": "\(name)", "reason": "\(error)"])
+                return
+            }
+            deliver(.spawnFailed("\(error)"), to: name)
+        }
+    }
+
+    private func ended(_ name: String, _ exit: ChildExit) {
+        children[name]?.process = nil
+        run.forget(name)
+        deliver(.exited(exit), to: name)
+    }
+
+    private func wake(_ name: String, at time: MonotonicTime) {
+        Task {
+            while ServiceClock.now().monotonic < time {
+                let rest = time - ServiceClock.now().monotonic
+                guard (try? await Task.sleep(for: max(rest, .milliseconds(1)))) != nil else { return }
+            }
+            deliver(.woke, to: name)
+        }
+    }
+
+    private func finish(_ spec: ChildSpec) {
+        children[spec.name]?.isFinished = true
+        logger.info("child stopped", metadata: ["child": "\(spec.name)"])
+        guard isEmpty(spec.stage) else { return }
+        let done = waiters.filter { $0.stage == spec.stage }
+        waiters.removeAll { $0.stage == spec.stage }
+        for waiter in done { waiter.continuation.resume() }
+    }
+}
