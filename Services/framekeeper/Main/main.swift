@@ -1,1 +1,4 @@
-print("placeholder")
+internal import ArgumentParser
+internal import FramekeeperShell
+
+await FramekeeperCommand.main()

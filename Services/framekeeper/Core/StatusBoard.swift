@@ -1,0 +1,135 @@
+package import BusContract
+package import Domain
+
+/// The retained states of the cluster as one table: what `framekeeper status` prints. Pure: it is filled from the bus
+/// and printed.
+package struct StatusBoard: Sendable, Hashable, Codable {
+    package struct Camera: Sendable, Hashable, Codable {
+        package var camera: CameraID
+        package var availability: CameraAvailability?
+        package var stream: StreamState?
+        package var recording: RecordingState?
+        package var rotation: RotationState?
+        package init(camera: CameraID) { self.camera = camera }
+    }
+
+    package struct Service: Sendable, Hashable, Codable {
+        package var service: ServiceName
+        package var instance: InstanceID
+        package var presence: ServiceState
+        package init(_ address: ServiceAddress, _ presence: ServiceState) {
+            service = address.service
+            instance = address.instance
+            self.presence = presence
+        }
+    }
+
+    package struct Storage: Sendable, Hashable, Codable {
+        package var node: NodeID
+        package var storage: StorageState
+        package init(node: NodeID, storage: StorageState) {
+            self.node = node
+            self.storage = storage
+        }
+    }
+
+    /// In the order of their names.
+    package private(set) var cameras: [Camera] = []
+    package private(set) var services: [Service] = []
+    package private(set) var storage: [Storage] = []
+
+    package init() {}
+
+    /// Makes sure that a camera has its line, also when its worker has never spoken.
+    package mutating func expect(_ camera: CameraID) { update(camera) { _ in } }
+
+    package mutating func update(_ camera: CameraID, _ change: (inout Camera) -> Void) {
+        let index = cameras.firstIndex { $0.camera >= camera } ?? cameras.endIndex
+        if index == cameras.endIndex || cameras[index].camera != camera {
+            cameras.insert(Camera(camera: camera), at: index)
+        }
+        change(&cameras[index])
+    }
+
+    package mutating func update(_ address: ServiceAddress, _ state: ServiceState) {
+        services.removeAll { $0.service == address.service && $0.instance == address.instance }
+        services.append(Service(address, state))
+        services.sort { ($0.service, $0.instance) < ($1.service, $1.instance) }
+    }
+
+    package mutating func update(_ node: NodeID, _ state: StorageState) {
+        storage.removeAll { $0.node == node }
+        storage.append(Storage(node: node, storage: state))
+        storage.sort { $0.node < $1.node }
+    }
+
+    /// Three tables; a table without rows is left out.
+    package func lines(now: WallTime) -> [String] {
+        [cameraLines(now: now), serviceLines(now: now), storageLines].filter { !$0.isEmpty }
+            .joined(separator: [""]).map { $0 }
+    }
+
+    private func cameraLines(now: WallTime) -> [String] {
+        guard !cameras.isEmpty else { return ["no cameras"] }
+        var table = TextTable("CAMERA", "STREAM", "RECORDING", "SESSION", ">SEGMENT", "LEASES", "SINCE")
+        for camera in cameras {
+            let recording = camera.recording
+            table.add(
+                camera.camera.rawValue, streamText(camera), recording.map(recordingText) ?? "-",
+                recording?.session?.short ?? "-", recording?.segment.map { "\($0.index)" } ?? "-",
+                leasesText(recording), recording?.since.map { ago($0, now) } ?? "-")
+        }
+        return table.lines
+    }
+
+    private func streamText(_ camera: Camera) -> String {
+        guard camera.availability == .online else { return camera.availability == nil ? "no worker" : "worker offline" }
+        guard let stream = camera.stream else { return "-" }
+        if let error = stream.error { return "\(stream.state.rawValue): \(error.code.rawValue)" }
+        guard let width = stream.width, let height = stream.height else { return stream.state.rawValue }
+        return "\(stream.state.rawValue) \(stream.codec ?? "") \(width)x\(height)"
+    }
+
+    private func recordingText(_ recording: RecordingState) -> String {
+        recording.error.map { "\(recording.state.rawValue): \($0.code.rawValue)" } ?? recording.state.rawValue
+    }
+
+    private func leasesText(_ recording: RecordingState?) -> String {
+        guard let leases = recording?.leases, !leases.isEmpty else { return "-" }
+        return leases.map { lease in
+            lease.until.map { "\(lease.holder) until \($0.timeText(separator: ":").prefix(8))" }
+                ?? lease.holder.rawValue
+        }.joined(separator: ", ")
+    }
+
+    private func serviceLines(now: WallTime) -> [String] {
+        guard !services.isEmpty else { return [] }
+        var table = TextTable("SERVICE", "INSTANCE", "STATE", "NODE", ">PID", "VERSION", "SINCE")
+        for entry in services {
+            let presence = entry.presence
+            table.add(
+                entry.service.rawValue, entry.instance.rawValue, presence.state.rawValue, presence.node.rawValue,
+                "\(presence.pid)", presence.version, presence.state == .online ? ago(presence.startedAt, now) : "-")
+        }
+        return table.lines
+    }
+
+    private var storageLines: [String] {
+        guard !storage.isEmpty else { return [] }
+        var table = TextTable("STORAGE", "STATE", ">RECORDED", ">FREE", ">OF", "OLDEST")
+        for entry in storage {
+            let state = entry.storage
+            table.add(
+                entry.node.rawValue,
+                state.error.map { "\(state.status.rawValue): \($0.message)" } ?? state.status.rawValue,
+                "\(ByteCount(state.usedBytes))", "\(ByteCount(state.freeBytes))", "\(ByteCount(state.totalBytes))",
+                state.oldestAt?.rfc3339 ?? "-")
+        }
+        return table.lines
+    }
+
+    private func ago(_ moment: WallTime, _ now: WallTime) -> String {
+        let seconds = max(0, (now - moment).nanoseconds / 1_000_000_000)
+        return seconds == 0 ? "now" : "\(Duration.seconds(seconds).written) ago"
+    }
+}

@@ -1,0 +1,32 @@
+package import ArgumentParser
+internal import ServiceKit
+
+/// The person's tool. Commands are in the files beside this one.
+package struct FramekeeperCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "framekeeper", abstract: "Record cameras without losing a frame.",
+        discussion: """
+            Example: framekeeper up --config framekeeper.yml
+
+            Exit codes: 0 done, 1 failed, 64 usage, 69 unavailable, 78 configuration.
+            """,
+        version: ProductVersion.text,
+        subcommands: [
+            UpCommand.self, StatusCommand.self, RecordCommand.self, RotateCommand.self,
+            WatchCommand.self, ConfigCommand.self, VersionCommand.self,
+        ])
+
+    package init() {}
+}
+
+struct VersionCommand: FramekeeperSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "version", abstract: "Print the version.", discussion: "Example: framekeeper version --json")
+
+    @OptionGroup var options: CommandOptions
+
+    func perform() async throws(CommandFailure) -> ServiceExit {
+        Terminal().print(options.json ? "{\"version\":\"\(ProductVersion.text)\"}" : ProductVersion.text)
+        return .done
+    }
+}

@@ -1,0 +1,79 @@
+internal import ArgumentParser
+internal import Bus
+internal import BusContract
+internal import ClusterConfig
+internal import Domain
+internal import FramekeeperCore
+internal import ServiceKit
+
+struct StatusCommand: FramekeeperSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show cameras, services and storage.",
+        discussion: "Example: framekeeper status --json | jq .cameras")
+
+    @OptionGroup var options: CommandOptions
+
+    /// What a broker may take to hand over everything that it retains.
+    private static let answerWithin: Duration = .seconds(10)
+
+    func perform() async throws(CommandFailure) -> ServiceExit {
+        let configuration = try options.configuration()
+        var (visit, inputs) = try await BusVisit.begin(
+            configuration,
+            subscriptions: [
+                CameraAvailability.template, StreamState.template, RecordingState.template, RotationState.template,
+                ServiceState.template, StorageState.template,
+            ])
+        let limit = Task { [visit] in
+            guard (try? await Task.sleep(for: Self.answerWithin)) != nil else { return }
+            await visit.end()
+        }
+        defer { limit.cancel() }
+        visit.sendMarker()
+        var board = StatusBoard()
+        for camera in configuration.cameras { board.expect(camera.id) }
+        var isComplete = false
+        while !isComplete, let input = await inputs.next() {
+            guard case .message(let message) = input else { continue }
+            isComplete = message.topic == visit.ownTopic
+            board.take(message)
+        }
+        await visit.end()
+        guard isComplete else {
+            throw CommandFailure(
+                .unavailable, "the broker at \(configuration.broker.url) stopped answering", hint: "try again",
+                code: .timeout)
+        }
+        let terminal = Terminal()
+        if options.json {
+            try terminal.print(json: board)
+        } else {
+            for line in board.lines(now: ServiceClock.now().wall) { terminal.print(line) }
+        }
+        return .done
+    }
+}
+
+extension StatusBoard {
+    /// What cannot be read is left out: it was not written by this product, and others' lines still count.
+    mutating func take(_ message: InboundMessage) {
+        if let (camera, result) = message.decoded(CameraAvailability.self), let state = Self.value(result) {
+            update(camera) { $0.availability = state }
+        } else if let (camera, result) = message.decoded(StreamState.self), let state = Self.value(result) {
+            update(camera) { $0.stream = state }
+        } else if let (camera, result) = message.decoded(RecordingState.self), let state = Self.value(result) {
+            update(camera) { $0.recording = state }
+        } else if let (camera, result) = message.decoded(RotationState.self), let state = Self.value(result) {
+            update(camera) { $0.rotation = state }
+        } else if let (address, result) = message.decoded(ServiceState.self), let state = Self.value(result) {
+            update(address, state)
+        } else if let (node, result) = message.decoded(StorageState.self), let state = Self.value(result) {
+            update(node, state)
+        }
+    }
+
+    private static func value<M>(_ result: Result<Stamped<M>, CodedError>) -> M? {
+        guard case .success(let stamped) = result else { return nil }
+        return stamped.message
+    }
+}
