@@ -25,7 +25,12 @@ struct SecretsFile {
 
     private static func load(_ path: String) -> Result<[String: String], Problem> {
         do throws(Problem) {
-            let bytes = try TextFile.read(path) { descriptor throws(Problem) in try checkMode(descriptor, path) }
+            let bytes: [UInt8]
+            do throws(Problem) {
+                bytes = try TextFile.read(path) { descriptor throws(Problem) in try checkMode(descriptor, path) }
+            } catch {
+                throw Problem(message: "\(path): \(error.message)")
+            }
             let root: YAMLNode
             do throws(ConfigurationError) {
                 root = try YAMLDocument.parse(bytes, origin: path)
@@ -41,12 +46,12 @@ struct SecretsFile {
     /// Everybody but the owner must be shut out, and the owner must be this user or root.
     private static func checkMode(_ descriptor: Int32, _ path: String) throws(Problem) {
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw Problem(message: "\(path): cannot be examined") }
+        guard fstat(descriptor, &status) == 0 else { throw Problem(message: "cannot be examined") }
         guard status.st_mode & 0o077 == 0 else {
-            throw Problem(message: "\(path): others may read it; run chmod 600 \(path)")
+            throw Problem(message: "others may read it; run chmod 600 \(path)")
         }
         guard status.st_uid == getuid() || status.st_uid == 0 else {
-            throw Problem(message: "\(path): belongs to another user")
+            throw Problem(message: "belongs to another user")
         }
     }
 
@@ -73,23 +78,23 @@ enum TextFile {
         _ path: String, check: (Int32) throws(SecretsFile.Problem) -> Void = { _ throws(SecretsFile.Problem) in }
     ) throws(SecretsFile.Problem) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { throw SecretsFile.Problem(message: "\(path): \(reason(errno))") }
+        guard file >= 0 else { throw SecretsFile.Problem(message: "\(reason(errno))") }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw SecretsFile.Problem(message: "\(path): not a file")
+            throw SecretsFile.Problem(message: "not a file")
         }
         try check(file)
         guard status.st_size <= YAMLDocument.bytesMax else {
             throw SecretsFile.Problem(
-                message: "\(path): \(status.st_size) bytes; at most \(YAMLDocument.bytesMax) are read")
+                message: "\(status.st_size) bytes; at most \(YAMLDocument.bytesMax) are read")
         }
         var bytes = [UInt8](repeating: 0, count: YAMLDocument.bytesMax + 1)
         var count = 0
         while count < bytes.count {
             let more = bytes[count...].withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
             if more < 0, errno == EINTR { continue }
-            guard more >= 0 else { throw SecretsFile.Problem(message: "\(path): \(reason(errno))") }
+            guard more >= 0 else { throw SecretsFile.Problem(message: "\(reason(errno))") }
             guard more > 0 else { break }
             count += more
         }

@@ -76,9 +76,7 @@ package struct ContinuityCheck: Sendable, Hashable {
         // A segment that is still open on paper has no last number yet.
         guard let lastFrame = last.lastFrame else { return [] }
         let expected = lastFrame &+ 1
-        let listed = gaps.filter {
-            $0.from >= last.startedAt && $0.from <= next.startedAt && $0.to <= next.startedAt + .milliseconds(1)
-        }
+        let listed = gaps.filter { isListed($0, between: last, and: next) }
         if next.firstFrame < expected {
             return [.numbersRepeat(last.index, next.index, expected: expected, found: next.firstFrame)]
         }
@@ -89,6 +87,11 @@ package struct ContinuityCheck: Sendable, Hashable {
         if skipped == 0 { return [.gapWithoutHole(last.index, next.index, from: listed[0].from)] }
         let known = listed.reduce(0) { $0 + max($1.framesLost ?? 1, 1) }
         return skipped < known ? [.holeTooSmall(last.index, next.index, skipped: skipped, lost: known)] : []
+    }
+
+    /// A gap belongs to the boundary after the segment in which it begins.
+    private func isListed(_ gap: GapFacts, between last: SegmentFacts, and next: SegmentFacts) -> Bool {
+        gap.from >= last.startedAt && gap.from < next.startedAt
     }
 }
 

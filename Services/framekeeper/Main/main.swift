@@ -1,4 +1,3 @@
-internal import ArgumentParser
 internal import FramekeeperShell
 
-await FramekeeperCommand.main()
+await FramekeeperCommand.start()

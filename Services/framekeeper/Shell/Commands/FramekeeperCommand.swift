@@ -12,11 +12,14 @@ package struct FramekeeperCommand: AsyncParsableCommand {
             """,
         version: ProductVersion.text,
         subcommands: [
-            UpCommand.self, StatusCommand.self, RecordCommand.self, RotateCommand.self,
+            UpCommand.self, StatusCommand.self, RecordCommand.self, RotateCommand.self, RecordingsCommand.self,
             WatchCommand.self, ConfigCommand.self, VersionCommand.self,
         ])
 
     package init() {}
+
+    /// Reads the command line and runs what it names; ends the process where a command fails.
+    package static func start() async { await main() }
 }
 
 struct VersionCommand: FramekeeperSubcommand {

@@ -1,0 +1,143 @@
+internal import ArgumentParser
+internal import ClusterConfig
+internal import Domain
+internal import FramekeeperCore
+internal import Glibc
+internal import Ledger
+internal import Media
+internal import ServiceKit
+
+struct RecordingsExportCommand: FramekeeperSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Join the files of a time range into one MP4, without coding anew.",
+        discussion: """
+            The range is widened to key frames. A session is exported whole without --from and --to.
+            Example: framekeeper recordings export --camera front --from 10m --to 5m -o clip.mp4
+            """)
+
+    @Option(help: "The camera.", transform: RecordingsListCommand.camera)
+    var camera: CameraID?
+    @Option(help: "The session whose id begins so.")
+    var session: String?
+    @Option(help: "The beginning: RFC 3339, a date, or a time ago such as 10m.")
+    var from: Moment?
+    @Option(help: "The end.")
+    var to: Moment?
+    @Option(name: .shortAndLong, help: ArgumentHelp("The file to write; it must not exist.", valueName: "file"))
+    var output: String
+    @OptionGroup var options: CommandOptions
+
+    mutating func validate() throws {
+        guard camera != nil || session != nil else { throw ValidationError("Name a camera or a session.") }
+        guard session != nil || from != nil else { throw ValidationError("Say from when, with --from.") }
+        if let from, let to, from.time >= to.time { throw ValidationError("--from lies after --to.") }
+    }
+
+    private struct Report: Encodable, Sendable {
+        var file: String
+        var segments: Int
+        var frames: Int
+        var durationSeconds: Double
+        var bytes: Int64
+    }
+
+    func perform() async throws(CommandFailure) -> ServiceExit {
+        let configuration = try options.configuration()
+        let (command, terminal) = (self, Terminal())
+        let report = try await BlockingThread.run("export") { () throws(CommandFailure) in
+            try command.join(configuration, terminal)
+        }
+        terminal.progress("", isLast: true)
+        if options.json {
+            try terminal.print(json: report)
+        } else {
+            terminal.print(
+                "\(report.file): \(report.frames) frames, \(report.durationSeconds) s, \(ByteCount(report.bytes)), "
+                    + "from \(report.segments) files")
+        }
+        return .done
+    }
+
+    private func join(_ configuration: ClusterConfiguration, _ terminal: Terminal) throws(CommandFailure) -> Report {
+        let (folder, rows) = try rows(configuration)
+        var pieces: [SegmentJoiner.Piece] = []
+        var sessionStart: WallTime?
+        for row in rows {
+            let path = "\(folder.storage)/\(row.path)"
+            let manifest = try manifest(path)
+            sessionStart = sessionStart ?? manifest.sessionStartedAt
+            pieces.append(
+                SegmentJoiner.Piece(
+                    path: path, sessionOffset: .nanoseconds(manifest.sessionOffsetNanoseconds)))
+        }
+        let name = output
+        do throws(CodedError) {
+            let joined = try SegmentJoiner.join(pieces, range: range(sessionStart), output: output) { fraction in
+                terminal.progress(ProgressBar.text(fraction, name))
+            }
+            return Report(
+                file: output, segments: pieces.count, frames: joined.videoFrames,
+                durationSeconds: joined.duration.publishedSeconds, bytes: joined.bytes)
+        } catch {
+            throw CommandFailure(.failed, error.description, hint: hint(error), code: error.code)
+        }
+    }
+
+    private func hint(_ error: CodedError) -> String? {
+        guard error.code == .conflict else { return nil }
+        return access(output, F_OK) == 0
+            ? "choose another name, or remove \(output)"
+            : "the camera's format changed on the way; export the parts with --from and --to"
+    }
+
+    /// On the session's timeline; nil: all of it.
+    private func range(_ start: WallTime?) -> Range<Duration>? {
+        guard let start, from != nil || to != nil else { return nil }
+        let lower = from.map { max($0.time - start, .zero) } ?? .zero
+        let upper = to.map { max($0.time - start, lower) } ?? Duration.writtenMax
+        return lower..<upper
+    }
+
+    private func manifest(_ path: String) throws(CommandFailure) -> SegmentManifest {
+        do throws(CodedError) {
+            if let manifest = try SegmentFileReader.inspect(path).manifest { return manifest }
+            throw CodedError(.storageFailed, "\(path) does not say which segment it is")
+        } catch {
+            throw CommandFailure(
+                .failed, error.description, hint: "framekeeper recordings verify names what is broken", code: error.code
+            )
+        }
+    }
+
+    /// The complete segments of the range, all of one session.
+    private func rows(
+        _ configuration: ClusterConfiguration
+    ) throws(CommandFailure) -> (folder: RecordingArchive.Folder, rows: [SegmentRecord]) {
+        let archive = try RecordingArchive.open(configuration)
+        let chosen = try session.map { prefix throws(CommandFailure) in try archive.session(prefix).session.id }
+        let query = LedgerQuery(
+            camera: camera, session: chosen, from: from?.time, to: to?.time, states: [.closed])
+        var found: [(folder: RecordingArchive.Folder, rows: [SegmentRecord])] = []
+        for folder in archive.folders {
+            do throws(CodedError) {
+                let rows = try folder.ledger.segments(query).sorted { $0.index < $1.index }
+                if !rows.isEmpty { found.append((folder, rows)) }
+            } catch {
+                throw CommandFailure(error)
+            }
+        }
+        let sessions = Set(found.flatMap { $0.rows.map(\.session) })
+        guard let first = found.first, !sessions.isEmpty else {
+            throw CommandFailure(
+                .failed, "no complete file lies in that range", hint: "framekeeper recordings list shows what there is",
+                code: .invalidArgument)
+        }
+        guard sessions.count == 1, found.count == 1 else {
+            let ids = sessions.sorted().map(\.short).joined(separator: ", ")
+            throw CommandFailure(
+                .failed, "the range holds \(sessions.count) sessions: \(ids)", hint: "choose one with --session",
+                code: .invalidArgument)
+        }
+        return first
+    }
+}

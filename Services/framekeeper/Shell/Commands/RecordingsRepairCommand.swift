@@ -1,0 +1,55 @@
+internal import ArgumentParser
+internal import Bus
+internal import BusContract
+internal import ClusterConfig
+internal import Domain
+internal import Ledger
+internal import ServiceKit
+
+struct RecordingsRepairCommand: FramekeeperSubcommand {
+    static let configuration = CommandConfiguration(
+        commandName: "repair", abstract: "Compare files and ledger, finish what a crash left open, mend the ledger.",
+        discussion: """
+            Asks the rotation-service where it runs, else does the work itself. No recording is deleted.
+            Example: framekeeper recordings repair
+            """)
+
+    @OptionGroup var options: CommandOptions
+
+    /// A large archive is read file by file.
+    private static let answerWithin: Duration = .seconds(600)
+
+    func perform() async throws(CommandFailure) -> ServiceExit {
+        let configuration = try options.configuration()
+        let result = try await askService(configuration)
+        let terminal = Terminal()
+        if options.json {
+            try terminal.print(json: result)
+        } else {
+            terminal.print(
+                "\(result.segments) files compared: \(result.recovered) finished, \(result.imported) added to the "
+                    + "ledger, \(result.missing) missing, \(result.quarantined) unreadable")
+        }
+        return .done
+    }
+
+    private func askService(_ configuration: ClusterConfiguration) async throws(CommandFailure) -> StorageResult {
+        let (visit, _) = try await BusVisit.begin(configuration)
+        let reply: Result<Reply<StorageResult>, CodedError>
+        do throws(CodedError) {
+            reply = .success(
+                try await visit.client.request(
+                    Array("REPAIR".utf8), to: "storage/\(configuration.node)/set", expecting: StorageResult.self,
+                    timeout: Self.answerWithin))
+        } catch {
+            reply = .failure(error)
+        }
+        await visit.end()
+        switch reply {
+        case .success(let answer):
+            guard let result = answer.result else { throw CommandFailure(refusal: answer.error) }
+            return result
+        case .failure(let error): throw CommandFailure(error)
+        }
+    }
+}
