@@ -42,7 +42,8 @@ package struct LineLogHandler: LogHandler {
         if let error = event.error { fields.append(("error", "\(error)")) }
         if event.level >= .warning {
             // The same trouble of two cameras is two messages; a growing count within one is not.
-            let key = "\(event.level) \(event.message) \(all["camera"].map { "\($0)" } ?? "")"
+            let subject = ["camera", "child"].compactMap { all[$0].map { "\($0)" } }.joined(separator: " ")
+            let key = "\(event.level) \(event.message) \(subject)"
             switch sink.limiter.withLock({ $0.decide(key, at: now.monotonic) }) {
             case .leaveOut: return
             case .write(repeated: 0): break

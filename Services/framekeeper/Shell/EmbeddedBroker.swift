@@ -43,6 +43,12 @@ struct EmbeddedBroker: Sendable {
             executable: executable, configurationFile: file, paths: paths, host: host, port: port)
     }
 
+    /// What mosquitto says of every connection over a socket that is not TCP, and of being started as root.
+    static let mutedLines = ["Unable to set TCP_NODELAY", "should not be run as root"]
+
+    /// Whether the broker has begun to listen on its private socket.
+    var listens: Bool { access(paths.socket, F_OK) == 0 }
+
     static func text(paths: EmbeddedBrokerPaths, host: String, port: Int, passwords: String?) -> String {
         """
         # Written by framekeeper up at every start; changes are lost.
@@ -60,7 +66,7 @@ struct EmbeddedBroker: Sendable {
         max_inflight_messages \(inflightMax)
         max_queued_messages \(queuedMessagesMax)
         max_queued_bytes \(queuedBytesMax)
-        message_size_limit \(messageBytesMax)
+        max_packet_size \(messageBytesMax)
         connection_messages false
         log_dest stderr
         log_timestamp false

@@ -38,21 +38,21 @@ struct NodeRun: Sendable {
             if shutdown.isUrgent { await supervisor.kill() }
         }
         defer { urgency.cancel() }
-        let exit = await keep(specs, supervisor, hasBroker: broker != nil)
+        let exit = await keep(specs, supervisor, broker)
         return exit
     }
 
-    private func keep(_ specs: [ChildSpec], _ supervisor: Supervisor, hasBroker: Bool) async -> ServiceExit {
+    private func keep(_ specs: [ChildSpec], _ supervisor: Supervisor, _ broker: EmbeddedBroker?) async -> ServiceExit {
         for spec in specs where spec.stage == .broker { await supervisor.start(spec) }
         let bus = presence()
-        bus.start()
         var exit = ServiceExit.done
-        if hasBroker, await !answers(bus, supervisor) {
+        if let broker, await !answers(broker, bus, supervisor) {
             if !shutdown.isRequested {
                 logger.error("the embedded broker does not answer; its own lines above say why")
                 exit = .unavailable
             }
         } else {
+            if broker == nil { bus.start() }
             for spec in specs where spec.stage != .broker { await supervisor.start(spec) }
             await shutdown.wait()
             logger.info("stopping", metadata: ["reason": "\(shutdown.reason ?? "")"])
@@ -75,20 +75,25 @@ struct NodeRun: Sendable {
             logger: logger)
     }
 
-    /// Whether the broker took the connection in time. A broker that cannot live is given up sooner.
-    private func answers(_ bus: BusClient, _ supervisor: Supervisor) async -> Bool {
+    /// Whether the broker took a connection in time. A broker that cannot live is given up sooner.
+    private func answers(_ broker: EmbeddedBroker, _ bus: BusClient, _ supervisor: Supervisor) async -> Bool {
+        let deadline = ServiceClock.now().monotonic + Self.brokerWithin
+        @Sendable func mayWait() async -> Bool {
+            guard await !supervisor.isHopeless("broker"), !shutdown.isRequested,
+                ServiceClock.now().monotonic < deadline
+            else { return false }
+            return (try? await Task.sleep(for: .milliseconds(20))) != nil
+        }
+        while !broker.listens { guard await mayWait() else { return false } }
+        bus.start()
         let connected = Task {
             for await input in bus.inputs {
                 if case .connected = input { return true }
             }
             return false
         }
-        let limit = Task { [shutdown] in
-            let deadline = ServiceClock.now().monotonic + Self.brokerWithin
-            while ServiceClock.now().monotonic < deadline, !shutdown.isRequested, await !supervisor.isHopeless("broker")
-            {
-                guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
-            }
+        let limit = Task {
+            while await mayWait() {}
             connected.cancel()
         }
         defer { limit.cancel() }
@@ -101,7 +106,7 @@ struct NodeRun: Sendable {
             specs.append(
                 ChildSpec(
                     name: "broker", executable: broker.executable, arguments: ["-c", broker.configurationFile],
-                    stage: .broker))
+                    stage: .broker, mutedLines: EmbeddedBroker.mutedLines))
         }
         var common = ["--supervised", "--log-level", flags.logLevel.rawValue]
         if let file = configuration.file { common += ["--config", file] }

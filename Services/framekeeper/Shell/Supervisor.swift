@@ -16,6 +16,8 @@ struct ChildSpec: Sendable, Hashable {
     var executable: String
     var arguments: [String]
     var stage: Stage
+    /// Lines of its output that hold one of these are left out of the log.
+    var mutedLines: [String] = []
 }
 
 /// Keeps the processes of one node running. Owns every child's `ChildMachine` and process and performs the machine's
@@ -105,7 +107,9 @@ actor Supervisor {
         do throws(CodedError) {
             let process = try ChildProcess.spawn(
                 name, executable: spec.executable, arguments: spec.arguments,
-                onLine: { output("[\(name)] \($0)") },
+                onLine: { line in
+                    if !spec.mutedLines.contains(where: { line.contains($0) }) { output("[\(name)] \(line)") }
+                },
                 onExit: { exit in Task { await self.ended(name, exit) } })
             children[name]?.process = process
             deliver(.started, to: name)

@@ -146,9 +146,12 @@ struct CameraRequest: Sendable {
 
     private func failure(_ error: CodedError, _ configuration: ClusterConfiguration) -> CommandFailure {
         var failure = CommandFailure(error)
-        guard error.code == .timeout else { return failure }
+        guard error.code == .timeout || error.code == .notReady else { return failure }
         if let camera = target.camera {
-            failure.message = "no answer from camera \(camera) within \(Self.answerWithin.written)"
+            failure.message =
+                error.code == .notReady
+                ? "no worker listens for camera \(camera)"
+                : "no answer from camera \(camera) within \(Self.answerWithin.written)"
             let isKnown = configuration.camera(camera) != nil || configuration.cameras.isEmpty
             failure.hint =
                 isKnown
