@@ -1,0 +1,134 @@
+internal import Domain
+
+/// Every message on the bus, once: what the reference prints and what the golden tests check. A message that is
+/// missing here fails a test.
+package enum MessageRegistry {
+    /// One message type with what a reader wants to know of it.
+    package struct Entry: Sendable {
+        package var type: any BusMessage.Type
+        package var sender: String
+        package var sentence: String
+        /// Payloads as they stand on the bus; the first of a state or event is complete.
+        package var examples: [String]
+        /// The result in the reply to a command, as JSON.
+        package var result: String?
+
+        init(
+            _ type: any BusMessage.Type, from sender: String, _ sentence: String, _ examples: String...,
+            result: String? = nil
+        ) {
+            self.type = type
+            self.sender = sender
+            self.sentence = sentence
+            self.examples = examples
+            self.result = result
+        }
+    }
+
+    package static let all: [Entry] = cameraStates + cameraEvents + commands + nodeStates
+
+    private static let worker = ServiceName.captureWorker.rawValue
+    private static let rotation = ServiceName.rotationService.rawValue
+    /// The envelope of all examples.
+    private static let at = #""at":"2026-03-01T12:30:00.250Z""#
+    private static let seq = #""seq":1772368200250001"#
+    private static let session = #""session":"0123456789abcdef0123456789abcdef""#
+
+    private static let cameraStates = [
+        Entry(
+            CameraAvailability.self, from: "\(worker), or the broker by its last will",
+            "Whether the camera's worker is there, in one word.", "online", "offline"),
+        Entry(
+            StreamState.self, from: worker,
+            "The live pipeline: what the source delivers, who needs it, and when it closes or is tried again.",
+            #"{\#(at),"codec":"h264","fps":29.97,"height":1080,"leases":{"recording":1,"snapshot":0,"viewing":2},"#
+                + #""restarts":1,\#(seq),"source":"rtsp://10.0.0.7/stream","started_in_seconds":0.412,"#
+                + #""state":"active","width":1920}"#,
+            #"{\#(at),"error":{"code":"source_unavailable","message":"connection refused"},"leases":"#
+                + #"{"recording":1,"snapshot":0,"viewing":0},"restarts":4,"retry_at":"2026-03-01T12:30:08.250Z","#
+                + #"\#(seq),"source":"rtsp://10.0.0.7/stream","state":"failed"}"#,
+            #"{\#(at),"closes_at":"2026-03-01T12:35:00.250Z","leases":{"recording":0,"snapshot":0,"viewing":0},"#
+                + #""restarts":0,\#(seq),"source":"test://pattern","state":"closing"}"#),
+        Entry(
+            RecordingState.self, from: worker,
+            "The recording session: whether there is one, since when, for whom, and the file that is open.",
+            #"{\#(at),"leases":[{"holder":"manual","since":"2026-03-01T12:00:00.000Z"},{"holder":"motion:hall","#
+                + #""since":"2026-03-01T12:29:00.000Z","until":"2026-03-01T12:39:00.000Z"}],"preroll_seconds":5,"#
+                + #""segment":{"file":"front/2026-03-01/12-30-00.000Z_01234567_3.partial.mp4","index":3,"#
+                + #""started_at":"2026-03-01T12:30:00.000Z"},\#(seq),\#(session),"since":"2026-03-01T12:00:00.000Z","#
+                + #""state":"recording"}"#,
+            #"{\#(at),"leases":[],\#(seq),"state":"off"}"#),
+        Entry(
+            StreamStats.self, from: "\(worker), every 2 s while the stream is active", "How the pipeline fares.",
+            #"{\#(at),"bitrate_bps":4000000,"bytes_total":15000000,"cpu_seconds":1.5,"dropped_total":0,"fps":30,"#
+                + #""frames_total":900,"gop_seconds":2,"max_interarrival_seconds":0.041,"#
+                + #""part_write_seconds_p99":0.003,"queue_depth":1,"rss_bytes":19000000,\#(seq)}"#),
+    ]
+
+    private static let cameraEvents = [
+        Entry(
+            SegmentEvent.self, from: worker, "A file was opened or closed; the ledger is built from these.",
+            #"{\#(at),"bytes":900123,"duration_seconds":1800.033,"ended_at":"2026-03-01T12:30:00.033Z","#
+                + #""event":"closed","file":"front/2026-03-01/12-00-00.000Z_01234567_2.mp4","first_frame":3600,"#
+                + #""frames":54001,"index":2,"last_frame":57600,"node":"attic","offset_seconds":0.033,"#
+                + #""reason":"rotation",\#(seq),\#(session),"started_at":"2026-03-01T12:00:00.000Z"}"#,
+            #"{\#(at),"event":"opened","file":"front/2026-03-01/12-30-00.033Z_01234567_3.partial.mp4","#
+                + #""first_frame":57601,"index":3,"node":"attic","offset_seconds":0.033,\#(seq),\#(session),"#
+                + #""started_at":"2026-03-01T12:30:00.033Z"}"#),
+        Entry(
+            GapEvent.self, from: "\(worker), \(rotation)",
+            "A span of a session without frames, told when it has ended.",
+            #"{\#(at),"cause":"source_stalled","frames_lost":12,"from":"2026-03-01T12:10:00.000Z","seconds":2.5,"#
+                + #"\#(seq),\#(session),"to":"2026-03-01T12:10:02.500Z"}"#),
+        Entry(
+            CameraErrorEvent.self, from: "any service",
+            "A refused command that named no place for the answer, or a fault worth telling.",
+            #"{\#(at),"code":"invalid_argument","message":"duration: must be more than zero","request_id":"a1","#
+                + #"\#(seq)}"#),
+    ]
+
+    private static let segmentExample =
+        #""segment":{"file":"front/2026-03-01/12-30-00.000Z_01234567_3.partial.mp4","index":3,"#
+        + #""started_at":"2026-03-01T12:30:00.000Z"}"#
+
+    private static let commands = [
+        Entry(
+            RecordingCommand.self, from: "anyone",
+            "Takes, extends or ends a recording lease. Without a duration it holds until it is stopped; a stop "
+                + "without a holder ends all leases.",
+            "ON", "OFF", #"{"command":"start","duration":"10m","holder":"motion:hall","preroll":"5s"}"#,
+            #"{"command":"stop","holder":"motion:hall"}"#,
+            result: #"{"camera":"front","preroll_seconds":5,\#(segmentExample),\#(session),"#
+                + #""started_in_seconds":0.212,"state":"recording"}"#),
+        Entry(
+            RotationCommand.self, from: "\(rotation), anyone",
+            "Ends the open segment at the first key frame at or after the moment; without one, now.",
+            "ROTATE", #"{"at":"2026-03-01T12:30:00.000Z","command":"rotate"}"#,
+            result: #"{"camera":"front","offset_seconds":0.033,"rotated":true,\#(segmentExample),\#(session)}"#),
+        Entry(
+            RestartCommand.self, from: "anyone", "Restarts the source; the recording session goes on.",
+            "RESTART", #"{"command":"restart"}"#, result: #"{"camera":"front","restarts":2}"#),
+        Entry(
+            StorageCommand.self, from: "anyone", "Compares files and ledger now and mends what differs.",
+            "REPAIR", #"{"command":"repair"}"#,
+            result: #"{"imported":1,"missing":0,"node":"attic","quarantined":0,"recovered":1,"segments":96}"#),
+    ]
+
+    private static let nodeStates = [
+        Entry(
+            RotationState.self, from: rotation,
+            "The plan of a camera's boundaries. Workers follow it by themselves, also when nobody reminds them.",
+            #"{"align":"clock",\#(at),"interval_seconds":1800,"last":{"at":"2026-03-01T12:00:00.000Z","#
+                + #""offset_seconds":0.033},"next_at":"2026-03-01T12:30:00.000Z",\#(seq),"stagger_seconds":0}"#),
+        Entry(
+            StorageState.self, from: rotation, "The folder that holds a node's recordings.",
+            #"{\#(at),"free_bytes":400000000000,"oldest_at":"2026-02-01T00:00:00.000Z",\#(seq),"status":"ok","#
+                + #""total_bytes":1000000000000,"used_bytes":500000000000}"#),
+        Entry(
+            ServiceState.self, from: "each service, or the broker by its last will",
+            "Presence. `session` is random per connection: an `offline` of another session than the present one is "
+                + "late and to be ignored.",
+            #"{\#(at),"node":"attic","pid":4711,\#(seq),"session":"89abcdef01234567","#
+                + #""started_at":"2026-03-01T11:59:58.000Z","state":"online","version":"0.1.0"}"#),
+    ]
+}
