@@ -10,8 +10,10 @@ let house: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-func library(_ name: String, _ path: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, path: path, swiftSettings: house)
+func library(
+    _ name: String, _ path: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: house)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -58,7 +60,7 @@ let package = Package(
         .target(name: "CAVShim", dependencies: ["CAVFormat"], path: "Shared/CAVShim"),
 
         library("Domain", "Shared/Domain"),
-        library("BusContract", "Shared/BusContract", ["Domain"]),
+        library("BusContract", "Shared/BusContract", ["Domain"], exclude: ["TOPICS.md"]),
         library("Bus", "Shared/Bus", ["Domain", "BusContract", "CMosquitto", logging]),
         library("Media", "Shared/Media", ["Domain", "CAVFormat", "CAVShim"]),
         library(

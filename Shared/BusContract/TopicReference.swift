@@ -11,10 +11,10 @@ package enum TopicReference {
     private static let introduction = """
         # Topics
 
-        Printed from `MessageRegistry.swift`; change it there. All topics stand below the topic root, `framekeeper` unless \
-        `broker.topic_root` says otherwise. Keys are snake_case, times RFC 3339 in UTC with milliseconds, published \
-        durations numbers with their unit in the name. States and events carry `at`, the moment of publication, and \
-        `seq`, which grows per publisher.
+        Printed from `MessageRegistry.swift`; change it there. All topics stand below the topic root, \
+        `framekeeper` unless `broker.topic_root` says otherwise. Keys are snake_case, times RFC 3339 in UTC with \
+        milliseconds, published durations numbers with their unit in the name. States and events carry `at`, the \
+        moment of publication, and `seq`, which grows per publisher.
 
         - **state**: retained, QoS 1. Sent again after every connect.
         - **event**: QoS 1, never retained, delivered at least once: tell repeats by their key.
@@ -31,8 +31,8 @@ package enum TopicReference {
     }
 
     private static let groups = """
-        A command to `groups/<group>/<noun>/set` goes to every camera of the group, `\(GroupID.all)` being all cameras; \
-        each answers for itself.
+        A command to `groups/<group>/<noun>/set` goes to every camera of the group, `\(GroupID.all)` being all \
+        cameras; each answers for itself.
         """
 
     private static func section(_ entry: MessageRegistry.Entry) -> String {
@@ -52,14 +52,14 @@ package enum TopicReference {
         """
         ## Replies
 
-        An MQTT 5 client sets the response topic, anywhere outside the root or below `\(ReplyAddress.folder)/`, and gets its \
-        correlation data back. An MQTT 3.1.1 client puts `"response_topic"`, below `<root>/\(ReplyAddress.folder)/`, and \
-        `"request_id"`, at most \(CommandLimits.requestIDLengthMax) bytes, into the JSON. A refused command that named no \
-        place for its answer appears on `cameras/<camera>/error`.
+        An MQTT 5 client sets the response topic, anywhere outside the root or below `<root>/replies/`, and gets \
+        its correlation data back. An MQTT 3.1.1 client puts `"response_topic"`, below `<root>/replies/`, and \
+        `"request_id"`, at most \(CommandLimits.requestIDLengthMax) bytes, into the JSON. A refused command that \
+        named no place for its answer appears on `cameras/<camera>/error`.
 
         ```
         {"request_id":"a1","result":{},"status":"ok"}
-        {"error":{"code":"invalid_argument","message":"duration: must be more than zero"},"request_id":"a1","status":"error"}
+        {"error":{"code":"invalid_argument","message":"duration: too long"},"request_id":"a1","status":"error"}
         ```
 
         Codes: \(ErrorCode.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")).
