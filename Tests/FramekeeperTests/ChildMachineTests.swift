@@ -1,0 +1,157 @@
+import Domain
+import FramekeeperCore
+import Testing
+
+@Suite("When a child process starts, starts again and stops")
+struct ChildMachineTests {
+    private let start = MonotonicTime(nanoseconds: 1_000_000_000)
+
+    /// Waits without jitter, so that transcripts show whole numbers.
+    private func machine() -> ChildMachine {
+        var policy = ChildMachine.Policy()
+        policy.backoff = Backoff(first: .seconds(1), most: .seconds(8), jitter: 0)
+        return ChildMachine(policy: policy)
+    }
+
+    private func running(at time: MonotonicTime) -> ChildMachine {
+        var machine = machine()
+        #expect(machine.handle(.woke, at: time) == [.spawn])
+        #expect(machine.handle(.started, at: time) == [])
+        return machine
+    }
+
+    @Test("It runs, is asked to stop, ends: nothing is left")
+    func ordinaryLife() {
+        var machine = running(at: start)
+        #expect(machine.state == .running(since: start))
+        #expect(machine.handle(.stopAsked, at: start) == [.terminate, .wake(at: start + .seconds(10))])
+        #expect(machine.handle(.stopAsked, at: start + .seconds(1)) == [])
+        #expect(machine.handle(.exited(.code(0)), at: start + .seconds(1)) == [.finished])
+        #expect(machine.state == .stopped)
+        #expect(machine.handle(.woke, at: start + .seconds(10)) == [])
+    }
+
+    @Test("A killed child starts again after a wait that doubles up to its cap")
+    func backoff() {
+        var machine = running(at: start)
+        var now = start
+        for (failure, seconds) in [1, 2, 4, 8, 8, 8].enumerated() {
+            let wait = Duration.seconds(seconds)
+            var expected = [
+                ChildMachine.Effect.reportEnd(.signal(9), again: wait, failures: failure + 1), .wake(at: now + wait),
+            ]
+            if failure == 4 { expected.insert(.reportCrashLoop(failures: 5), at: 1) }
+            #expect(machine.handle(.exited(.signal(9)), at: now) == expected)
+            #expect(machine.handle(.woke, at: now + wait - .nanoseconds(1)) == [], "a wake that is too early")
+            now = now + wait
+            #expect(machine.handle(.woke, at: now) == [.spawn])
+            #expect(machine.handle(.started, at: now) == [])
+        }
+    }
+
+    @Test("The first wait is short enough to record again within 2 s")
+    func firstWait() {
+        for chance in [0.0, 0.5, 0.999] {
+            var machine = ChildMachine()
+            _ = machine.handle(.woke, at: start)
+            _ = machine.handle(.started, at: start)
+            _ = machine.handle(.exited(.signal(9)), at: start, chance: chance)
+            #expect(machine.handle(.woke, at: start + .milliseconds(500)) == [.spawn])
+        }
+    }
+
+    @Test("A minute without a fault is a fresh start")
+    func stableAgain() {
+        var machine = running(at: start)
+        _ = machine.handle(.exited(.code(1)), at: start)
+        _ = machine.handle(.woke, at: start + .seconds(1))
+        _ = machine.handle(.started, at: start + .seconds(1))
+        #expect(machine.failures == 1)
+        let effects = machine.handle(.exited(.code(1)), at: start + .seconds(61))
+        #expect(effects.first == .reportEnd(.code(1), again: .seconds(1), failures: 1))
+    }
+
+    @Test("A fenced child waits 30 s, so as not to disturb the one that has its camera")
+    func fenced() {
+        var machine = running(at: start)
+        #expect(
+            machine.handle(.exited(.code(75)), at: start)
+                == [.reportEnd(.code(75), again: .seconds(30), failures: 1), .wake(at: start + .seconds(30))])
+    }
+
+    @Test("A child whose configuration is refused stays down until it is asked to stop")
+    func refusedConfiguration() {
+        var machine = running(at: start)
+        #expect(
+            machine.handle(.exited(.code(78)), at: start) == [.reportEnd(.code(78), again: nil, failures: 1)])
+        #expect(machine.state == .parked)
+        #expect(machine.handle(.woke, at: start + .seconds(100)) == [])
+        #expect(machine.handle(.stopAsked, at: start) == [.finished])
+    }
+
+    @Test("A child that ends by itself without having been asked is started again")
+    func endedByItself() {
+        var machine = running(at: start)
+        #expect(
+            machine.handle(.exited(.code(0)), at: start)
+                == [.reportEnd(.code(0), again: .seconds(1), failures: 1), .wake(at: start + .seconds(1))])
+    }
+
+    @Test("A child that does not end within its time is killed, once, and late wakes change nothing")
+    func stubborn() {
+        var machine = running(at: start)
+        _ = machine.handle(.stopAsked, at: start)
+        #expect(machine.handle(.woke, at: start + .seconds(9)) == [])
+        #expect(machine.handle(.woke, at: start + .seconds(10)) == [.kill])
+        #expect(machine.handle(.exited(.signal(9)), at: start + .seconds(10)) == [.finished])
+    }
+
+    @Test("Asked to stop while it waits: it never starts again")
+    func stoppedWhileWaiting() {
+        var machine = running(at: start)
+        _ = machine.handle(.exited(.signal(9)), at: start)
+        #expect(machine.handle(.stopAsked, at: start) == [.finished])
+        #expect(machine.handle(.woke, at: start + .seconds(1)) == [])
+    }
+
+    @Test("Killed at once")
+    func killed() {
+        var machine = running(at: start)
+        #expect(machine.handle(.killAsked, at: start) == [.kill])
+        #expect(machine.handle(.exited(.signal(9)), at: start) == [.finished])
+        #expect(machine.handle(.killAsked, at: start) == [])
+    }
+
+    @Test("A program that cannot be started is tried again like one that failed")
+    func notStarted() {
+        var machine = machine()
+        #expect(machine.handle(.woke, at: start) == [.spawn])
+        #expect(
+            machine.handle(.spawnFailed("no such file"), at: start)
+                == [
+                    .reportEnd(.notStarted("no such file"), again: .seconds(1), failures: 1),
+                    .wake(at: start + .seconds(1)),
+                ])
+    }
+
+    @Test("Every history of six events keeps the promises: never spawned after a stop, finished at most once")
+    func shortHistories() {
+        let events: [ChildMachine.Event] = [
+            .woke, .started, .exited(.code(1)), .exited(.code(78)), .stopAsked, .killAsked,
+        ]
+        var histories: [[ChildMachine.Event]] = [[]]
+        for _ in 0..<6 { histories = histories.flatMap { history in events.map { history + [$0] } } }
+        for history in histories {
+            var machine = machine()
+            var (now, asked, finished) = (start, false, 0)
+            for event in history {
+                now = now + .seconds(20)
+                let effects = machine.handle(event, at: now)
+                asked = asked || event == .stopAsked || event == .killAsked
+                finished += effects.count { $0 == .finished }
+                if asked, effects.contains(.spawn) { Issue.record("spawned after a stop: \(history)") }
+            }
+            if finished > 1 { Issue.record("finished twice: \(history)") }
+        }
+    }
+}
