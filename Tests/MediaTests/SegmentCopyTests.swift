@@ -24,7 +24,8 @@ import Testing
         Input(name: "b-frames.mkv", video: ["-preset", "veryfast", "-bf", "3"]),
         Input(name: "b-frames.ts", video: ["-preset", "veryfast", "-bf", "3"]),
         Input(
-            name: "open-gop.mp4", video: ["-preset", "veryfast", "-bf", "3", "-x264-params", "open-gop=1"], segments: 4),
+            name: "open-gop.mp4", video: ["-preset", "veryfast", "-bf", "3", "-x264-params", "open-gop=1"],
+            segments: 4),
         Input(name: "raw.h264"),
         Input(name: "raw-b-frames.h264", video: ["-preset", "veryfast", "-bf", "2"]),
         Input(name: "long-gop.mp4", seconds: 20, video: ["-g", "250", "-keyint_min", "250"], segments: 2),
