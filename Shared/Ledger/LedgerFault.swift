@@ -4,6 +4,8 @@ internal import Glibc
 
 /// The one place where errors of SQLite and of the system become coded errors.
 enum LedgerFault {
+    static let damaged = "the ledger is damaged"
+
     /// Whether the file is damaged or no database at all, so that only a new one helps.
     static func isCorruption(_ error: any Error) -> Bool {
         guard let error = error as? DatabaseError else { return false }
@@ -17,7 +19,7 @@ enum LedgerFault {
         }
         let text = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
         if error.resultCode == .SQLITE_FULL { return CodedError(.storageFull, "no room for the ledger", cause: text) }
-        if isCorruption(error) { return CodedError(.storageFailed, "the ledger is damaged", cause: text) }
+        if isCorruption(error) { return CodedError(.storageFailed, damaged, cause: text) }
         return CodedError(.storageFailed, "the ledger failed", cause: text)
     }
 

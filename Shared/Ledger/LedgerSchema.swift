@@ -46,6 +46,7 @@ enum LedgerSchema {
         ) WITHOUT ROWID;
         CREATE INDEX segment_by_camera ON segment (camera, started_ms);
         CREATE INDEX segment_by_start ON segment (started_ms);
+        CREATE INDEX segment_by_path ON segment (path);
 
         CREATE TABLE gap (
             session TEXT NOT NULL CHECK (length(session) = 32),

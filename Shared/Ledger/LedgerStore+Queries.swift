@@ -51,6 +51,33 @@ extension LedgerStore {
         try read { try Self.segment(session, index, in: $0) }
     }
 
+    /// Cameras that the ledger knows segments of, sorted.
+    package func cameras() throws(CodedError) -> [CameraID] {
+        try read { try String.fetchAll($0, sql: "SELECT DISTINCT camera FROM segment ORDER BY camera") }
+            .compactMap(CameraID.init(rawValue:))
+    }
+
+    /// The segment whose file lies at `path`, relative to the storage folder.
+    package func segment(at path: String) throws(CodedError) -> SegmentRecord? {
+        try read { db in
+            let statement = try db.cachedStatement(
+                sql: "SELECT \(SegmentRecord.columns) FROM segment WHERE path = ? LIMIT 1")
+            return try Row.fetchOne(statement, arguments: [path]).map(SegmentRecord.init)
+        }
+    }
+
+    /// The paths of a camera's segments of one day.
+    func paths(of camera: CameraID, date: String) throws(CodedError) -> [String] {
+        try read {
+            try String.fetchAll(
+                $0, sql: "SELECT path FROM segment WHERE camera = ? AND path LIKE ?",
+                arguments: [camera.rawValue, "\(camera)/\(date)/%"])
+        }
+    }
+
+    func unreadableReason(_ path: String) throws(CodedError) -> String? {
+        try read { try String.fetchOne($0, sql: "SELECT reason FROM unreadable WHERE path = ?", arguments: [path]) }
+    }
     /// Sessions whose id begins with `prefix`, as a person types it; at most `limit`.
     package func sessions(idPrefix prefix: String, limit: Int = 10) throws(CodedError) -> [SessionRecord] {
         guard !prefix.isEmpty, prefix.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "f") ~= $0 }) else {

@@ -60,6 +60,9 @@ package final class LedgerStore: Sendable {
         }
     }
 
+    /// Whether an error of a store means that its file is damaged: then opening it again as the owner moves it aside.
+    package static func isDamage(_ error: CodedError) -> Bool { error.message == LedgerFault.damaged }
+
     /// Closes the database; calls afterwards throw.
     package func close() throws(CodedError) {
         do { try queue.close() } catch { throw LedgerFault.coded(error) }
