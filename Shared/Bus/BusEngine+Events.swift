@@ -39,8 +39,7 @@ extension BusEngine {
     private func stored(_ count: Int, _ outcome: EventOutbox.Outcome) {
         events.isStoring = false
         if let failure = outcome.failure {
-            counters.add(\.eventsNotDurable, count)
-            logger.error("outbox not written", metadata: ["events": "\(count)", "error": "\(failure)"])
+            self.count(\.eventsNotDurable, by: count, "outbox not written", failure.description)
         }
         if outcome.dropped > 0 {
             counters.add(\.eventsDropped, outcome.dropped)
@@ -75,8 +74,7 @@ extension BusEngine {
                 self.queue.async { self.continueStop() }
             }
         case .refused(let reason):
-            counters.add(\.refused)
-            logger.error("event refused", metadata: ["reason": "\(reason)"])
+            count(\.refused, "event refused", reason)
         }
         sendEvents()
     }

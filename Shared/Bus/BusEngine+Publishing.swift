@@ -43,8 +43,7 @@ extension BusEngine {
         do throws(CodedError) {
             return try BusCodec.encode(message, at: at, seq: sequence.next())
         } catch {
-            counters.add(\.refused)
-            logger.error("message not written", metadata: ["type": "\(M.self)", "error": "\(error)"])
+            count(\.refused, "message not written", "\(M.self): \(error)")
             return nil
         }
     }
@@ -73,8 +72,7 @@ extension BusEngine {
                         topic: address.topic, payload: try payload(), delivery: .command,
                         correlation: address.correlation, expirySeconds: CommandLimits.expirySeconds))
             } catch {
-                self.counters.add(\.refused)
-                self.logger.error("reply not written", metadata: ["error": "\(error)"])
+                self.count(\.refused, "reply not written", error.description)
             }
         }
     }
@@ -106,8 +104,7 @@ extension BusEngine {
         case .delivered: break
         case .nobodySubscribed: requestUnheard(token)
         case .refused(let reason):
-            counters.add(\.refused)
-            logger.error("publication refused", metadata: ["reason": "\(reason)"])
+            count(\.refused, "publication refused", reason)
         }
     }
 }

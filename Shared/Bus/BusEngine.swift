@@ -124,10 +124,18 @@ final class BusEngine: @unchecked Sendable {
     }
 
     func yield(_ input: BusInput) {
-        guard case .dropped = inputs.yield(input) else { return }
-        let count = counters.add(\.inputsDropped)
-        // Powers of two: a flood is told and does not become one itself.
-        if count & (count - 1) == 0 { logger.error("inputs dropped", metadata: ["count": "\(count)"]) }
+        if case .dropped = inputs.yield(input) { count(\.inputsDropped, "inputs dropped", nil) }
+    }
+
+    /// Counts what went wrong and logs it at every power of two: a flood is told and does not become one itself.
+    func count(
+        _ counter: WritableKeyPath<BusCounters, Int>, by number: Int = 1, _ message: Logger.Message, _ cause: String?
+    ) {
+        let total = counters.add(counter, number)
+        guard number > 0, (total - number + 1...total).contains(where: { $0 & ($0 - 1) == 0 }) else { return }
+        var metadata: Logger.Metadata = ["total": "\(total)"]
+        if let cause { metadata["cause"] = "\(cause)" }
+        logger.error(message, metadata: metadata)
     }
 }
 
