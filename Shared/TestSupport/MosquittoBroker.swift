@@ -88,22 +88,33 @@ package final class MosquittoBroker: Sendable {
 
     // MARK: Sockets and files
 
-    /// A port that was free a moment ago.
+    /// Below the ports that the kernel gives to outgoing connections (`ip_local_port_range`), any of which may be in use
+    /// by the time the listener wants it.
+    private static let portRange = 15_000...30_000
+    private static let portAttemptsMax = 100
+
+    /// A loopback port that was free a moment ago.
     package static func freePort() throws -> Int {
+        for _ in 0..<portAttemptsMax {
+            let port = Int.random(in: portRange)
+            if try isFree(port) { return port }
+        }
+        throw ChildProcess.StartFailed(description: "no free port")
+    }
+
+    private static func isFree(_ port: Int) throws -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw ChildProcess.StartFailed(description: "socket") }
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) { pointer in
+        return withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bound in
-                bind(descriptor, bound, length) == 0 ? getsockname(descriptor, bound, &length) : -1
+                bind(descriptor, bound, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
             }
         }
-        guard result == 0 else { throw ChildProcess.StartFailed(description: "no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 
     private static func canConnect(to path: String) -> Bool {

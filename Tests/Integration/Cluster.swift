@@ -5,6 +5,7 @@ import Foundation
 import Logging
 import Synchronization
 import TestSupport
+import Testing
 
 /// A whole node on this machine, as a user runs it: `framekeeper up` with its own broker, services and workers, in a
 /// temporary folder, on a free loopback port. Ends what it started, also when the test fails.
@@ -124,7 +125,10 @@ final class Cluster: Sendable {
     /// Waits until the camera's worker answers commands.
     func ready(_ camera: String) async throws {
         try await eventually("\(camera) is online", within: .seconds(30)) {
-            log.state(RecordingState.self, at: CameraID(unchecked: camera)) != nil
+            if let status = up.withLock({ $0?.exitStatus() }) {
+                throw CodedError(.internal, "the node ended with \(status); see \(folder)/up.log")
+            }
+            return log.state(RecordingState.self, at: CameraID(unchecked: camera)) != nil
                 && log.state(CameraAvailability.self, at: CameraID(unchecked: camera)) == .online
         }
     }
@@ -239,5 +243,8 @@ enum Tool {
     }
 }
 
+/// All tests that run a node, one after the other: each has the machine's two cores for itself.
+@Suite(.serialized) enum NodeTests {}
+
 /// Whether this run does the full forms: `Tests/run.sh --full`.
-let isFullRun = ProcessInfo.processInfo.environment["FRAMEKEEPER_FULL"] == "1"
+let isFullRun = ProcessInfo.processInfo.environment["FRAMEKEEPER_TEST_FULL"] == "1"

@@ -59,7 +59,7 @@ extension WorkerCore {
         guard wish - now.monotonic <= RotationSettings.intervalMax else {
             return [.refuse(token, CodedError(.invalidArgument, "at: lies more than a day ahead"))]
         }
-        if command.at != nil, wish <= max(session.newestWish.map { $0 + boundarySlack } ?? newest, newest) {
+        if command.at != nil, isCut(wish, newest: newest, newestWish: session.newestWish, at: now.monotonic) {
             let result = RotationResult(
                 camera: settings.camera, session: session.id, segment: segment,
                 offsetSeconds: (newest - wish).publishedSeconds, rotated: false)
@@ -72,6 +72,15 @@ extension WorkerCore {
                     + Self.rotationTimeout))
         let isScheduled = command.at != nil && (wish - session.schedule.next).magnitude <= boundarySlack
         return isScheduled ? [] : [.cut(at: wish)]
+    }
+
+    /// Whether a boundary is behind us: before the newest segment, or late word of the boundary that began it, told by
+    /// clocks that were read apart.
+    private func isCut(
+        _ wish: MonotonicTime, newest: MonotonicTime, newestWish: MonotonicTime?, at now: MonotonicTime
+    ) -> Bool {
+        guard wish > newest else { return true }
+        return wish <= now && newestWish.map { wish <= $0 + boundarySlack } ?? false
     }
 
     // MARK: Answers
