@@ -58,7 +58,7 @@ package struct StorageDisk: Sendable {
         guard isFolder("\(storage)/\(path.camera)"), isFolder("\(storage)/\(path.folder)") else { return nil }
         var status = stat()
         guard lstat(absolute(path), &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        let modified = Int64(status.st_mtim.tv_sec) * 1000 + Int64(status.st_mtim.tv_nsec) / 1_000_000
+        let modified = Self.milliseconds(status.st_mtim)
         return File(path: path, bytes: Int64(status.st_size), modifiedAt: WallTime(milliseconds: modified))
     }
 
@@ -84,6 +84,10 @@ package struct StorageDisk: Sendable {
         guard statvfs(storage, &space) == 0 else { throw LedgerFault.system("measure \(storage)", errno) }
         let unit = Int64(space.f_frsize)
         return (Int64(space.f_blocks) * unit, Int64(space.f_bavail) * unit)
+    }
+
+    private static func milliseconds(_ time: timespec) -> Int64 {
+        Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
     }
 
     // MARK: Folders

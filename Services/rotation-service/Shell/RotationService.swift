@@ -1,0 +1,227 @@
+package import Bus
+internal import BusContract
+internal import ClusterConfig
+package import Domain
+internal import Ledger
+internal import Logging
+internal import RotationServiceCore
+package import ServiceKit
+
+/// One node's rotation-service: the loop that feeds the Core and performs what it says.
+///
+/// Owns the bus client and a room for each storage folder. One task runs `run`, takes one event at a time, and is the
+/// only one that touches the Core. `Main` creates it.
+package struct RotationService {
+    /// How long the broker keeps this service's subscriptions and the events for them while it restarts. What comes
+    /// later than that is found by the scan.
+    package static let sessionExpirySeconds: UInt32 = 3600
+
+    private let context: ServiceContext
+    private let settings: NodeSettings
+    private let bus: BusClient
+    private let rooms: [StorageFolder: StorageRoom]
+    private let inputs: AsyncStream<Input>
+    private let feed: AsyncStream<Input>.Continuation
+    private var logger: Logger { context.logger }
+
+    private enum Input: Sendable {
+        case bus(BusInput)
+        case happened(RotationEvent)
+        case stop(ServiceExit)
+    }
+
+    /// - Parameter network: nil connects to the configured broker.
+    package init(context: ServiceContext, network: (any BusNetwork)? = nil) throws(CodedError) {
+        self.context = context
+        settings = NodeSettings(context.configuration)
+        let stateDir = context.configuration.stateDir
+        try AtomicFile.createFolder("\(stateDir)/outbox")
+        let (inputs, feed) = AsyncStream.makeStream(of: Input.self)
+        self.inputs = inputs
+        self.feed = feed
+        var busSettings = context.busSettings
+        busSettings.sessionExpirySeconds = Self.sessionExpirySeconds
+        bus = BusClient(
+            settings: busSettings, presences: [context.presence],
+            outbox: try EventOutbox(path: "\(stateDir)/outbox/\(context.service).events"), network: network,
+            now: { ServiceClock.now().wall }, logger: context.logger)
+        var rooms: [StorageFolder: StorageRoom] = [:]
+        for folder in settings.folders {
+            rooms[folder.folder] = StorageRoom(folder.folder, logger: context.logger) { feed.yield(.happened($0)) }
+        }
+        self.rooms = rooms
+    }
+
+    /// Runs until the process is told to stop, or ends with `fenced` where another one owns a storage folder.
+    package func run() async -> ServiceExit {
+        for room in rooms.values {
+            let isOurs = await BlockingThread.run("ledger") { room.enter() }
+            guard isOurs else { return .fenced }
+        }
+        bus.subscribe(subscriptions)
+        let listeners = [
+            Task { [bus, feed] in for await input in bus.inputs { feed.yield(.bus(input)) } },
+            Task { [context, feed] in
+                await context.shutdown.wait()
+                feed.yield(.stop(.done))
+            },
+        ]
+        bus.start()
+        feed.yield(.happened(.started))
+        let exit = await loop()
+        for listener in listeners { listener.cancel() }
+        for room in rooms.values { await room.leave() }
+        await bus.stop()
+        return exit
+    }
+
+    private var subscriptions: [TopicTemplate] {
+        [
+            RecordingState.template, CameraAvailability.template, SegmentEvent.template, GapEvent.template,
+            CameraCommandTopic.everyCamera,
+            TopicTemplate(pattern: StorageCommand.topic(for: settings.node)),
+            TopicTemplate(pattern: "services/\(ServiceName.rotationService)/+"),
+        ]
+    }
+
+    private func loop() async -> ServiceExit {
+        var core = RotationCore(settings)
+        var askers = AskerBook()
+        var timer: Task<Void, Never>?
+        defer { timer?.cancel() }
+        for await input in inputs {
+            let event: RotationEvent
+            switch input {
+            case .bus(.disconnected(.takenOver)):
+                logger.warning("another rotation-service has taken this node over")
+                return .fenced
+            case .bus(let input):
+                guard let arrived = arrived(input, &askers) else { continue }
+                event = arrived
+            case .happened(let happened): event = happened
+            case .stop(let exit): return exit
+            }
+            for effect in core.handle(event, at: ServiceClock.now()) {
+                perform(effect, &askers, &timer)
+            }
+        }
+        return .done
+    }
+
+    // MARK: Events
+
+    /// The event in what came from the bus; nil for what concerns nobody or cannot be read.
+    private func arrived(_ input: BusInput, _ askers: inout AskerBook) -> RotationEvent? {
+        switch input {
+        case .connected:
+            logger.info("bus connected")
+            return .busConnected
+        case .disconnected(let reason):
+            logger.warning("bus lost", metadata: ["reason": "\(reason)"])
+            return nil
+        case .outboxOverflowed(let count):
+            logger.error("events dropped, the outbox is full", metadata: ["count": "\(count)"])
+            return nil
+        case .message(let message): return commanded(message, &askers) ?? reported(message)
+        }
+    }
+
+    private func commanded(_ message: InboundMessage, _ askers: inout AskerBook) -> RotationEvent? {
+        let root = context.configuration.broker.topicRoot
+        if let topic = CameraCommandTopic(topic: message.topic) {
+            let token = askers.token(for: BusCodec.command(message, root: root))
+            switch topic.target {
+            case .camera(let camera): return .cameraCommanded(.camera(camera), token)
+            case .invalidCamera(let text): return .cameraCommanded(.invalid(text), token)
+            case .group: return nil
+            }
+        }
+        guard StorageCommand.address(from: message.topic) == settings.node else { return nil }
+        let request = BusCodec.command(message, root: root)
+        let token = askers.token(for: request)
+        do throws(CodedError) {
+            _ = try request.command(StorageCommand.self)
+            return .repairCommanded(token)
+        } catch {
+            logger.info("command refused", metadata: ["topic": "\(message.topic)", "error": "\(error.code)"])
+            askers.refuse(token, error, camera: nil, on: bus)
+            return nil
+        }
+    }
+
+    private func reported(_ message: InboundMessage) -> RotationEvent? {
+        if let (camera, state) = read(message, RecordingState.self) { return .recordingReported(camera, state) }
+        if let (camera, event) = read(message, SegmentEvent.self) { return .segmentReported(camera, event) }
+        if let (camera, event) = read(message, GapEvent.self) { return .gapReported(camera, event) }
+        if let (camera, word) = read(message, CameraAvailability.self) { return .availabilityReported(camera, word) }
+        if let (address, state) = read(message, ServiceState.self), address.service == .rotationService,
+            let node = NodeID(rawValue: address.instance.rawValue)
+        {
+            return .peerReported(node, isOnline: state.state == .online)
+        }
+        return nil
+    }
+
+    /// Nil for another message's topic and, after a line in the log, for a payload that is none.
+    private func read<M: BusMessage>(_ message: InboundMessage, _ type: M.Type) -> (M.Address, M)? {
+        // A retained state that is taken back is an empty payload.
+        guard !message.payload.isEmpty, let (address, result) = message.decoded(type) else { return nil }
+        switch result {
+        case .success(let stamped): return (address, stamped.message)
+        case .failure(let error):
+            logger.warning("unreadable", metadata: ["topic": "\(message.topic)", "reason": "\(error)"])
+            return nil
+        }
+    }
+
+    // MARK: Effects
+
+    private func perform(_ effect: RotationEffect, _ askers: inout AskerBook, _ timer: inout Task<Void, Never>?) {
+        switch effect {
+        case .publishPlan(let camera, let state): bus.publish(state, to: camera)
+        case .commandRotation(let camera, let at, let expiry): commandRotation(camera, at: at, expiry: expiry)
+        case .recordSegment(let folder, let camera, let event):
+            rooms[folder]?.record(SegmentRecord(event, camera: camera))
+        case .recordGap(let folder, let camera, let event): rooms[folder]?.record(GapRecord(event, camera: camera))
+        case .endSessions(let folder, let camera, let current):
+            rooms[folder]?.endSessions(of: camera, except: current)
+        case .scan(let folder, let scope): rooms[folder]?.scan(scope)
+        case .takeInventory(let folder): rooms[folder]?.takeInventory()
+        case .delete(let folder, let segments): rooms[folder]?.delete(segments)
+        case .publishStorage(let state): bus.publish(state, to: settings.node)
+        case .reply(let token, let result): askers.accept(token, result, on: bus)
+        case .refuse(let token, let error, let camera): askers.refuse(token, error, camera: camera, on: bus)
+        case .wake(let time): timer = wake(at: time, instead: timer)
+        }
+    }
+
+    private func wake(at time: MonotonicTime?, instead timer: Task<Void, Never>?) -> Task<Void, Never>? {
+        timer?.cancel()
+        return time.map { time in
+            Task { [feed] in
+                let rest = time - ServiceClock.now().monotonic
+                guard (try? await Task.sleep(for: max(rest, .zero))) != nil else { return }
+                feed.yield(.happened(.woke))
+            }
+        }
+    }
+
+    /// The worker's answer is only for the log: it cuts by the plan whether the command comes or not.
+    private func commandRotation(_ camera: CameraID, at: WallTime, expiry: Duration) {
+        let payload = Array(#"{"command":"rotate","at":"\#(at.rfc3339)"}"#.utf8)
+        Task { [bus, logger] in
+            do throws(CodedError) {
+                let reply = try await bus.request(
+                    payload, to: RotationCommand.topic(for: camera), expecting: RotationResult.self, timeout: expiry)
+                logger.debug(
+                    "rotated",
+                    metadata: [
+                        "camera": "\(camera)", "offset": "\(reply.result?.offsetSeconds ?? 0)",
+                        "error": "\(reply.error?.message ?? "none")",
+                    ])
+            } catch {
+                logger.debug("rotation unanswered", metadata: ["camera": "\(camera)", "reason": "\(error)"])
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+internal import Dispatch
+internal import Domain
+internal import Ledger
+internal import Logging
+internal import RotationServiceCore
+internal import ServiceKit
+internal import Synchronization
+
+/// One storage folder with its ledger: performs what the Core decides about it.
+///
+/// Owns the folder's `.ledger.lock`, the ledger, and two queues: one for what is short (writing rows, counting,
+/// deleting), one for scans, which may read for minutes. Invariants: rows are written in the order of the calls; a
+/// ledger that fails is tried again with the next call, and a damaged one is moved aside and begun anew, which a scan
+/// then fills. No call blocks its caller. Created and called by `RotationService`.
+final class StorageRoom: Sendable {
+    /// Tombstones of deleted segments are kept for as long as an event may still be under way, and a week more.
+    static let tombstonesMax: Duration = .seconds(37 * 86_400)
+
+    private struct Open {
+        var lock: FileLock?
+        var ledger: LedgerStore?
+    }
+
+    let folder: StorageFolder
+    private let short: DispatchQueue
+    private let scans: DispatchQueue
+    private let open = Mutex(Open())
+    private let logger: Logger
+    private let feed: @Sendable (RotationEvent) -> Void
+
+    /// - Parameter feed: takes what the Core is to hear; called on any thread.
+    init(_ folder: StorageFolder, logger: Logger, feed: @escaping @Sendable (RotationEvent) -> Void) {
+        self.folder = folder
+        self.logger = logger
+        self.feed = feed
+        short = DispatchQueue(label: "ledger")
+        scans = DispatchQueue(label: "scan")
+    }
+
+    /// Takes the lock and opens the ledger. Blocks.
+    /// - Returns: false if another rotation-service owns the folder.
+    func enter() -> Bool {
+        do throws(CodedError) {
+            _ = try ledger()
+            return true
+        } catch {
+            logger.error("ledger not usable", metadata: ["folder": "\(folder)", "reason": "\(error)"])
+            return error.code != .conflict
+        }
+    }
+
+    /// After everything that was asked for, but a scan, which can begin again.
+    func leave() async {
+        await withCheckedContinuation { continuation in
+            short.async { continuation.resume() }
+        }
+        do throws(CodedError) {
+            let ledger = open.withLock { $0.ledger.take() }
+            try ledger?.close()
+        } catch {
+            logger.warning("ledger not closed", metadata: ["folder": "\(folder)", "reason": "\(error)"])
+        }
+    }
+
+    // MARK: The ledger
+
+    private func ledger() throws(CodedError) -> LedgerStore {
+        try open.withLock { open throws(CodedError) in
+            if let ledger = open.ledger { return ledger }
+            if open.lock == nil {
+                try AtomicFile.createFolder(folder.path)
+                guard let lock = try FileLock.take("\(folder)/\(LedgerStore.lockName)") else {
+                    throw CodedError(.conflict, "another rotation-service owns \(folder)")
+                }
+                open.lock = lock
+            }
+            let ledger = try LedgerStore(storage: folder.path, access: .owner, now: ServiceClock.now().wall)
+            open.ledger = ledger
+            log(ledger.origin)
+            return ledger
+        }
+    }
+
+    private func log(_ origin: LedgerStore.Origin) {
+        switch origin {
+        case .existing: break
+        case .created: logger.info("ledger created", metadata: ["folder": "\(folder)"])
+        case .replaced(let damaged):
+            logger.error("ledger was damaged and is rebuilt from the files", metadata: ["kept": "\(damaged)"])
+        }
+    }
+
+    /// Writes, on the short queue; the Core hears of a failure.
+    private func write(_ what: String, _ body: @escaping @Sendable (LedgerStore) throws(CodedError) -> Void) {
+        short.async { [self] in
+            do throws(CodedError) {
+                try body(try ledger())
+            } catch {
+                failed(what, error)
+            }
+        }
+    }
+
+    private func failed(_ what: String, _ error: CodedError) {
+        logger.error("ledger failed", metadata: ["folder": "\(folder)", "doing": "\(what)", "reason": "\(error)"])
+        if LedgerStore.isDamage(error) { open.withLock { $0.ledger = nil } }
+        feed(.ledgerFailed(folder, error))
+    }
+
+    func record(_ segment: SegmentRecord) {
+        write("segment") { ledger throws(CodedError) in
+            try ledger.record(segments: [segment], now: ServiceClock.now().wall)
+        }
+    }
+
+    func record(_ gap: GapRecord) {
+        write("gap") { ledger throws(CodedError) in
+            try ledger.record(segments: [], gaps: [gap], now: ServiceClock.now().wall)
+        }
+    }
+
+    func endSessions(of camera: CameraID, except session: SessionID?) {
+        write("session") { ledger throws(CodedError) in try ledger.endSessions(of: camera, except: session) }
+    }
+
+    // MARK: Scans
+
+    func scan(_ scope: ScanScope) {
+        scans.async { [self] in
+            let result: Result<ScanCounts, CodedError>
+            do throws(CodedError) {
+                result = .success(try scanned(scope))
+            } catch {
+                logger.error("scan failed", metadata: ["folder": "\(folder)", "reason": "\(error)"])
+                if LedgerStore.isDamage(error) { open.withLock { $0.ledger = nil } }
+                result = .failure(error)
+            }
+            feed(.scanEnded(folder, scope, result))
+        }
+    }
+
+    private func scanned(_ scope: ScanScope) throws(CodedError) -> ScanCounts {
+        let ledger = try ledger()
+        let scan = DiskScan(store: ledger, inspector: MediaInspector(), now: { ServiceClock.now().wall })
+        let report: ScanReport
+        switch scope {
+        case .camera(let camera): report = try scan.run(camera: camera)
+        case .everything:
+            report = try scan.run()
+            try ledger.forgetDeleted(before: ServiceClock.now().wall - Self.tombstonesMax)
+        }
+        log(report)
+        var counts = ScanCounts()
+        counts.segments = report.segments
+        counts.recovered = report.recovered.count
+        counts.imported = report.imported.count
+        counts.missing = report.missing.count
+        counts.quarantined = report.quarantined.count
+        return counts
+    }
+
+    private func log(_ report: ScanReport) {
+        for path in report.recovered { logger.warning("segment recovered", metadata: ["file": "\(path)"]) }
+        for path in report.missing { logger.warning("segment missing", metadata: ["file": "\(path)"]) }
+        for file in report.quarantined {
+            logger.warning("file not usable", metadata: ["file": "\(file.path)", "reason": "\(file.reason)"])
+        }
+        logger.debug(
+            "scanned",
+            metadata: [
+                "folder": "\(folder)", "segments": "\(report.segments)", "imported": "\(report.imported.count)",
+                "opened": "\(report.opened)",
+            ])
+    }
+
+    // MARK: Space
+
+    func takeInventory() {
+        short.async { [self] in
+            do throws(CodedError) {
+                feed(.inventoryTaken(folder, .success(try inventory())))
+            } catch {
+                logger.error("storage not readable", metadata: ["folder": "\(folder)", "reason": "\(error)"])
+                if LedgerStore.isDamage(error) { failed("inventory", error) }
+                feed(.inventoryTaken(folder, .failure(error)))
+            }
+        }
+    }
+
+    private func inventory() throws(CodedError) -> Inventory {
+        let space = try StorageDisk(storage: folder.path).space()
+        let holdings = try ledger().holdings(oldestPerCamera: RetentionPlan.deletionsMax)
+        return Inventory(
+            cameras: holdings.map { camera in
+                Inventory.Camera(
+                    camera: camera.camera, bytes: camera.bytes, newestAt: camera.newestAt,
+                    oldest: camera.oldest.map(StoredSegment.init))
+            }, totalBytes: space.totalBytes, freeBytes: space.freeBytes)
+    }
+
+    /// First the file, then the row: a crash between leaves a row that the next scan marks missing, never a file that
+    /// nobody knows.
+    func delete(_ segments: [StoredSegment]) {
+        short.async { [self] in
+            let disk = StorageDisk(storage: folder.path)
+            var deleted: [StoredSegment] = []
+            var failure: CodedError?
+            for segment in segments {
+                do throws(CodedError) {
+                    guard let path = SegmentPath(relativePath: segment.path), !path.isPartial else {
+                        throw CodedError(.storageFailed, "not a segment's path: \(segment.path)")
+                    }
+                    try disk.remove(path)
+                    disk.removeFolderIfEmpty(of: path, now: ServiceClock.now().wall)
+                    deleted.append(segment)
+                    logger.info("segment deleted", metadata: ["file": "\(segment.path)", "bytes": "\(segment.bytes)"])
+                } catch {
+                    logger.error("segment not deleted", metadata: ["file": "\(segment.path)", "reason": "\(error)"])
+                    failure = failure ?? error
+                }
+            }
+            mark(deleted)
+            let isFailure = deleted.isEmpty && failure != nil
+            feed(
+                .deletionEnded(folder, isFailure ? failure.map(Result.failure) ?? .success(0) : .success(deleted.count))
+            )
+        }
+    }
+
+    private func mark(_ deleted: [StoredSegment]) {
+        do throws(CodedError) {
+            try ledger().mark(deleted.map { ($0.session, $0.index) }, .deleted, now: ServiceClock.now().wall)
+        } catch {
+            failed("deletion", error)
+        }
+    }
+}
+
+extension StoredSegment {
+    init(_ record: SegmentRecord) {
+        self.init(
+            camera: record.camera, session: record.session, index: record.index, path: record.path,
+            startedAt: record.startedAt, endedAt: record.endedAt ?? record.startedAt, bytes: record.bytes ?? 0)
+    }
+}
