@@ -15,6 +15,8 @@ struct BusVisit: Sendable {
 
     /// What a broker on the same network takes, many times over.
     static let connectWithin: Duration = .seconds(5)
+    /// How long a broker that refuses is asked again: it may be about to come back.
+    static let refusedWithin: Duration = .seconds(1)
 
     /// Connects and subscribes; throws `unavailable` with what to do if the broker is away.
     /// - Parameter listener: Gets everything that comes in, in order, until it answers false; then `work` is done.
@@ -30,11 +32,8 @@ struct BusVisit: Sendable {
         let ownTopic = "\(ReplyAddress.folder)/\(id)-marker"
         client.subscribe(subscriptions + [TopicTemplate(pattern: ownTopic)])
         client.start()
-        let limit = Task {
-            guard (try? await Task.sleep(for: connectWithin)) != nil else { return }
-            await client.stop()
-        }
-        defer { limit.cancel() }
+        var limits = [end(client, after: connectWithin)]
+        defer { for limit in limits { limit.cancel() } }
         var inputs = client.inputs.makeAsyncIterator()
         var reason = "it does not answer"
         while let input = await inputs.next() {
@@ -47,7 +46,9 @@ struct BusVisit: Sendable {
                 throw CommandFailure(
                     .unavailable, "the broker at \(configuration.broker.url) refuses the connection: \(text)",
                     hint: "check broker.username and broker.password", code: .unauthorized)
-            case .disconnected(.lost(let text)): reason = text
+            case .disconnected(.lost(let text)):
+                reason = text
+                limits.append(end(client, after: refusedWithin))
             case .disconnected(.takenOver), .message, .outboxOverflowed: break
             }
         }
@@ -59,6 +60,13 @@ struct BusVisit: Sendable {
                 ? "start the node with framekeeper up, or name the broker with --broker URL"
                 : "check that it runs and that broker.url is right, or name another with --broker URL",
             code: .timeout)
+    }
+
+    private static func end(_ client: BusClient, after time: Duration) -> Task<Void, Never> {
+        Task {
+            guard (try? await Task.sleep(for: time)) != nil else { return }
+            await client.stop()
+        }
     }
 
     /// Sends a word through the broker to this visit. What was retained before arrives before it, so that nobody has to

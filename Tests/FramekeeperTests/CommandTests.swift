@@ -1,0 +1,97 @@
+import Testing
+
+@Suite("The command line, as a person runs it")
+struct CommandTests {
+    @Test("version, in words and as JSON; help with an example")
+    func version() throws {
+        let fixture = try CommandFixture()
+        let plain = try fixture.run("version")
+        #expect(plain.exit == 0 && plain.output.contains(".") && plain.errors.isEmpty)
+        #expect(try fixture.run("version", "--json").output.hasPrefix("{\"version\":\""))
+        for command in ["up", "status", "record", "rotate", "recordings", "watch", "config", "version"] {
+            let help = try fixture.run("help", command)
+            #expect(help.exit == 0 && help.output.contains("Example: framekeeper \(command)"), "\(command)")
+        }
+    }
+
+    @Test(
+        "Wrong usage ends with 64 and says what is right",
+        arguments: [
+            ["frobnicate"], ["status", "--nonsense"], ["record", "start"], ["record", "start", "A!"],
+            ["record", "start", "front", "--group", "x"], ["record", "start", "front", "--for", "soon"],
+            ["record", "stop", "front", "--holder", "a b"], ["watch", "--count", "0"],
+            ["recordings", "export", "-o", "x"], ["recordings", "export", "--camera", "front", "-o", "x"],
+            ["recordings", "list", "--since", "yesterdayish"],
+            ["recordings", "export", "--camera", "a", "--from", "1m", "--to", "2m", "-o", "x"],
+        ])
+    func usage(arguments: [String]) throws {
+        let fixture = try CommandFixture()
+        let answer = try fixture.run(arguments)
+        #expect(answer.exit == 64)
+        #expect(answer.output.isEmpty)
+        #expect(answer.errors.contains("Usage:"))
+    }
+
+    @Test("config check names every fault like a compiler and ends with 78")
+    func configCheck() throws {
+        let fixture = try CommandFixture("nod: x\ncameras: {a: {}}\n")
+        let answer = try fixture.run("config", "check", "framekeeper.yml")
+        #expect(answer.exit == 78)
+        #expect(
+            answer.errors == """
+                framekeeper.yml:1:1: nod: no such key; did you mean "node"?
+                framekeeper.yml:2:11: cameras.a: source: missing
+
+                """)
+        let json = try fixture.run("config", "check", "--json")
+        #expect(json.exit == 78)
+        #expect(json.output.contains("\"key\":\"nod\"") && json.output.contains("\"valid\":false"))
+        let other = try fixture.run("status")
+        #expect(other.exit == 78 && other.errors.contains("framekeeper.yml:1:1"))
+    }
+
+    @Test("The file is found by flag, by environment and in the usual places; the shown form masks secrets")
+    func configShow() throws {
+        let fixture = try CommandFixture("node: attic\nbroker: {username: u, password: hunter2}\n")
+        let shown = try fixture.run("config", "show")
+        #expect(shown.exit == 0 && shown.output.contains("node: attic"))
+        #expect(shown.output.contains("password: \"********\"") && !shown.output.contains("hunter2"))
+        let named = try fixture.run("config", "show", environment: ["FRAMEKEEPER_CONFIG": "/nowhere.yml"])
+        #expect(named.exit == 78 && named.errors.contains("/nowhere.yml: no such file"))
+        let flagged = try fixture.run(
+            "config", "show", "--config", fixture.configuration, "--broker", "mqtt://flag", "--json",
+            environment: ["FRAMEKEEPER_CONFIG": "/nowhere.yml", "FRAMEKEEPER_BROKER_URL": "mqtt://environment"])
+        #expect(flagged.exit == 0 && flagged.output.contains("\"url\":\"mqtt://flag:1883\""))
+    }
+
+    @Test("The annotated configuration and the demo's are themselves without fault")
+    func manual() throws {
+        let fixture = try CommandFixture()
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
+        for file in ["framekeeper.yml", "demo.yml"] {
+            let answer = try fixture.run("config", "check", "\(root)/config/\(file)")
+            #expect(answer.exit == 0, "\(answer.errors)")
+        }
+    }
+
+    @Test("Without a broker every command of the bus ends with 69 and says what to do")
+    func noBroker() throws {
+        let fixture = try CommandFixture("broker: {url: \"mqtt://127.0.0.1:\(try CommandFixture.freePort())\"}\n")
+        for arguments in [["status"], ["record", "start", "front"], ["rotate", "front"], ["watch", "--count", "1"]] {
+            let answer = try fixture.run(arguments)
+            #expect(answer.exit == 69, "\(arguments)")
+            #expect(answer.errors.contains("no broker at mqtt://127.0.0.1") && answer.errors.contains("--broker URL"))
+        }
+        let json = try fixture.run("status", "--json")
+        #expect(json.output.contains("\"status\":\"error\"") && json.output.contains("\"hint\""))
+    }
+
+    @Test("Without a ledger the recordings commands end with 69 and say what to do")
+    func noLedger() throws {
+        let fixture = try CommandFixture("node: a\n")
+        for command in ["list", "verify"] {
+            let answer = try fixture.run("recordings", command)
+            #expect(answer.exit == 69 && answer.errors.contains("there is no ledger"), "\(command)")
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("A node, started and stopped as a person does", .serialized, .timeLimit(.minutes(3)))
+struct UpTests {
+    /// A running `framekeeper up` with one idle camera; its children are real.
+    private final class Node {
+        let fixture: CommandFixture
+        let port: Int
+        let process: ChildProcess
+        var log: String { fixture.folder + "/up.log" }
+        private var run: String { fixture.folder + "/state/run" }
+
+        init() throws {
+            port = try CommandFixture.freePort()
+            fixture = try CommandFixture(
+                "node: test\nbroker: {url: \"embedded://127.0.0.1:\(port)\"}\ncameras: {pattern: {source: test://pattern}}\n"
+            )
+            process = try start(fixture)
+        }
+
+        init(again fixture: CommandFixture, port: Int) throws {
+            self.port = port
+            self.fixture = fixture
+            process = try start(fixture)
+        }
+
+        func child(_ name: String) -> Int32? {
+            let text = try? String(contentsOfFile: "\(run)/\(name).pid", encoding: .utf8)
+            return text?.split(separator: " ").first.flatMap { Int32($0) }
+        }
+
+        func hasChildren() -> Bool { child("broker") != nil && child("capture-worker.pattern") != nil }
+    }
+
+    private func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+
+    /// Ended, be it that its new parent has not collected it yet.
+    private func isGone(_ pid: Int32) -> Bool {
+        let stat = text("/proc/\(pid)/stat")
+        return stat.isEmpty || stat.contains(") Z ")
+    }
+
+    @Test("It comes up, answers, and goes down in order; a second one is refused meanwhile")
+    func life() async throws {
+        let node = try Node()
+        try await eventually("the children run", that: { node.hasChildren() })
+        let (broker, worker) = (try #require(node.child("broker")), try #require(node.child("capture-worker.pattern")))
+        try await eventually("the service says so") {
+            try node.fixture.run("status", "--json").output.contains("\"service\":\"framekeeper\"")
+        }
+        let second = try node.fixture.run("up")
+        #expect(second.exit == 69 && second.errors.contains("another framekeeper up runs"))
+        let refused = try node.fixture.run("record", "start", "nobody")
+        #expect(refused.exit == 69 && refused.errors.contains("no worker listens for camera nobody"))
+        node.process.signal(SIGINT)
+        try await eventually("it ends", that: { node.process.exitStatus() == 0 })
+        #expect(isGone(broker) && isGone(worker))
+        let log = text(node.log)
+        #expect(log.contains("framekeeper") && log.contains("embedded"))
+        let stopped = log.split(separator: "\n").filter { $0.contains("child stopped") }
+        #expect(stopped.last?.contains("child=broker") == true, "the broker goes last")
+    }
+
+    @Test("A broker that is killed comes back")
+    func brokerKilled() async throws {
+        let node = try Node()
+        try await eventually("the children run", that: { node.hasChildren() })
+        let first = try #require(node.child("broker"))
+        kill(first, SIGKILL)
+        try await eventually("another broker answers") {
+            let now = node.child("broker")
+            return try now != nil && now != first && node.fixture.run("status").exit == 0
+        }
+        #expect(text(node.log).contains("child ended, starts again"))
+        node.process.signal(SIGTERM)
+        try await eventually("it ends", that: { node.process.exitStatus() == 0 })
+    }
+
+    @Test("What a killed supervisor left is stopped by the next")
+    func leftovers() async throws {
+        let node = try Node()
+        try await eventually("the children run", that: { node.hasChildren() })
+        let (broker, worker) = (try #require(node.child("broker")), try #require(node.child("capture-worker.pattern")))
+        node.process.kill()
+        try await eventually("the worker notices by itself", that: { isGone(worker) })
+        let next = try Node(again: node.fixture, port: node.port)
+        try await eventually("the next one runs", that: { next.hasChildren() && next.child("broker") != broker })
+        #expect(isGone(broker))
+        #expect(text(next.log).contains("stopped a process that an earlier run left"))
+        next.process.signal(SIGTERM)
+        try await eventually("it ends", that: { next.process.exitStatus() == 0 })
+    }
+
+    @Test("A port that is taken is named, with what to do")
+    func portTaken() async throws {
+        let node = try Node()
+        try await eventually("the children run", that: { node.hasChildren() })
+        let other = try CommandFixture("broker: {url: \"embedded://127.0.0.1:\(node.port)\"}\n")
+        let answer = try other.run("up")
+        #expect(answer.exit == 69)
+        #expect(answer.errors.contains("port \(node.port) on 127.0.0.1 is in use"))
+        #expect(answer.errors.contains("embedded://127.0.0.1:\(node.port + 1)"))
+        node.process.signal(SIGTERM)
+        try await eventually("it ends", that: { node.process.exitStatus() == 0 })
+    }
+}
+
+private func start(_ fixture: CommandFixture) throws -> ChildProcess {
+    try ChildProcess(
+        [try CommandFixture.executable(), "up", "--config", fixture.configuration], output: fixture.folder + "/up.log")
+}
