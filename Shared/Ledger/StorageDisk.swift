@@ -1,5 +1,7 @@
 package import Domain
 internal import Glibc
+// `timespec` is seen there by some builds; without it they refuse its fields.
+internal import SwiftOverlayShims
 
 /// The files below one storage folder, as the repair and the retention see them.
 ///

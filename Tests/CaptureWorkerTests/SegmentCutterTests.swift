@@ -178,4 +178,35 @@ extension SegmentCutter.Decision {
             }
         }
     }
+
+    @Test func aGapGoesOnWhenTheSegmentThatWouldEndItCannotBeWritten() {
+        var cutter = begun()
+        _ = cutter.accept(frame(1, key: true))
+        _ = cutter.accept(frame(2))
+        cutter.lose(.storageFull, at: at(1.5), firstLost: 1, mayOpen: false)
+        _ = cutter.accept(frame(3, key: true))
+        cutter.allowOpening()
+        let refused = cutter.accept(frame(4, key: true)).opening
+        #expect(refused?.gap?.from == at(1.5))
+        // The disk refuses that segment too, and the one after it is the first that exists.
+        cutter.lose(.storageFull, at: at(4), firstLost: refused?.firstFrame, mayOpen: false)
+        _ = cutter.accept(frame(5))
+        cutter.allowOpening()
+        let opening = cutter.accept(frame(6, key: true)).opening
+        #expect(opening?.firstFrame == 5)
+        #expect(
+            opening?.gap
+                == SegmentCutter.EndedGap(from: at(1.5), to: at(6), cause: .storageFull, framesLost: 4))
+    }
+
+    @Test func aGapThatWasToldIsNotToldAgain() {
+        var cutter = begun()
+        _ = cutter.accept(frame(1, key: true))
+        cutter.lose(.sourceLost, at: at(2))
+        let opening = cutter.accept(frame(5, key: true)).opening
+        #expect(opening?.gap?.from == at(1))
+        _ = cutter.accept(frame(6))
+        cutter.lose(.storageFailed, at: at(6), firstLost: (opening?.firstFrame ?? 0) + 1, mayOpen: true)
+        #expect(cutter.accept(frame(7, key: true)).opening?.gap?.from == at(6))
+    }
 }

@@ -88,6 +88,13 @@ package struct SegmentCutter: Hashable, Sendable {
             self.firstLost = firstLost
             self.isCounted = isCounted
         }
+
+        /// One gap from two that nothing that was kept lies between; the first says why it began.
+        func joined(to earlier: PendingGap) -> PendingGap {
+            PendingGap(
+                from: min(from, earlier.from), cause: earlier.cause, firstLost: min(firstLost, earlier.firstLost),
+                isCounted: isCounted && earlier.isCounted)
+        }
     }
 
     /// A segment to begin with the frame at hand.
@@ -152,8 +159,15 @@ package struct SegmentCutter: Hashable, Sendable {
         var firstMedia: Duration
     }
 
+    /// The newest gap that a segment ended, and that segment's first frame.
+    private struct Told: Hashable, Sendable {
+        var gap: PendingGap
+        var openedWith: UInt64
+    }
+
     private var place: Place?
     private var open: Open?
+    private var told: Told?
     private var lastFrameTime: MonotonicTime?
     private var wishes: [MonotonicTime] = []
     private var mayOpen = true
@@ -181,6 +195,7 @@ extension SegmentCutter {
         self.place = place
         self.schedule = schedule
         lastFrameTime = nil
+        told = nil
         mayOpen = true
         wishes.removeAll(keepingCapacity: true)
     }
@@ -209,22 +224,29 @@ extension SegmentCutter {
     /// No more frames for now. The open segment has ended; the session waits for the next key frame.
     ///
     /// - Parameters:
-    ///   - time: the end of the last frame that was kept; nil: that of the last frame seen.
-    ///   - kept: the number of frames that are safe, if fewer than were numbered.
+    ///   - time: when the frames stopped, or the moment of the first one that was not kept, whichever is earlier.
+    ///   - firstLost: the number of the first frame that is not safe, if it was numbered already.
     package mutating func lose(
         _ cause: GapCause, at time: MonotonicTime, firstLost: UInt64? = nil, mayOpen: Bool = true
     ) {
         self.mayOpen = mayOpen
         open = nil
         guard var place else { return }
-        if place.gap == nil, place.nextIndex > 0 {
-            place.gap = PendingGap(
-                from: lastFrameTime.map { min($0, time) } ?? time, cause: cause,
-                firstLost: firstLost ?? place.nextFrame, isCounted: cause.countsFrames)
-        } else if var gap = place.gap {
+        let from = lastFrameTime.map { min($0, time) } ?? time
+        var begun = place.gap
+        if let told, let firstLost, firstLost <= told.openedWith {
+            // The segment that ended this gap was never written, so the gap goes on.
+            begun = begun.map { $0.joined(to: told.gap) } ?? told.gap
+            self.told = nil
+        }
+        if var gap = begun {
+            gap.from = min(gap.from, from)
             gap.firstLost = min(gap.firstLost, firstLost ?? gap.firstLost)
             gap.isCounted = gap.isCounted && cause.countsFrames
             place.gap = gap
+        } else if place.nextIndex > 0 {
+            place.gap = PendingGap(
+                from: from, cause: cause, firstLost: firstLost ?? place.nextFrame, isCounted: cause.countsFrames)
         }
         self.place = place
     }
@@ -293,6 +315,7 @@ extension SegmentCutter {
             // A gap without a hole in the numbers could not be told from continuity.
             place.nextFrame = max(place.nextFrame, gap.firstLost + 1)
             ended = self.ended(gap, at: frame.time, nextFrame: place.nextFrame)
+            told = Told(gap: gap, openedWith: place.nextFrame)
             place.gap = nil
         }
         // Pre-roll lies before the wish: the session begins with its first frame.

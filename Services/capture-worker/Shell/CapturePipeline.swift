@@ -268,7 +268,7 @@ final class CapturePipeline: Sendable {
             guard state.cutter.session == loss.session else { return }
             let cause: GapCause = loss.error.code == .storageFull ? .storageFull : .storageFailed
             state.cutter.lose(
-                cause, at: ServiceClock.now().monotonic, firstLost: loss.firstLost, mayOpen: false)
+                cause, at: loss.keptUntil, firstLost: loss.firstLost, mayOpen: false)
             recorder.queue.dropMedia()
         }
     }

@@ -34,6 +34,8 @@ final class SegmentRecorder: Sendable {
     struct Loss: Sendable {
         var session: SessionID
         var firstLost: UInt64
+        /// Up to when frames are on disk.
+        var keptUntil: MonotonicTime
         var error: CodedError
     }
 
@@ -60,6 +62,16 @@ final class SegmentRecorder: Sendable {
         var writer: SegmentWriter
         var plan: SegmentPlan
         var framesOnDisk: UInt64 = 0
+        /// Of the newest frame handed to the writer, and of the newest on disk.
+        var newest: MonotonicTime
+        var keptUntil: MonotonicTime
+
+        init(writer: SegmentWriter, plan: SegmentPlan) {
+            self.writer = writer
+            self.plan = plan
+            newest = plan.opening.time
+            keptUntil = plan.opening.time
+        }
 
         var nextOnDisk: UInt64 { plan.opening.firstFrame + framesOnDisk }
     }
@@ -95,7 +107,7 @@ final class SegmentRecorder: Sendable {
                     durability: settings.durability), plan: plan)
         } catch {
             finish(&slot, reason: .error, nextVideoDTS: nextVideoDTS)
-            lost(error, from: plan.opening.firstFrame, of: plan, in: slot)
+            lost(error, from: plan.opening.firstFrame, keptUntil: plan.opening.time, of: plan, in: slot)
             return
         }
         let file = next.writer.path.relativePath
@@ -111,7 +123,9 @@ final class SegmentRecorder: Sendable {
     private func append(_ packet: Packet, to slot: inout Slot) {
         guard slot.file != nil else { return }
         do {
+            // A part is written before the packet that no longer fits into it.
             written(try slot.file?.writer.append(packet), in: &slot)
+            if let newest = slot.file?.newest { slot.file?.newest = max(newest, packet.arrival) }
         } catch {
             fail(&slot, error)
         }
@@ -128,6 +142,7 @@ final class SegmentRecorder: Sendable {
     private func written(_ part: PartReport?, in slot: inout Slot) {
         guard let part else { return }
         slot.file?.framesOnDisk += UInt64(part.videoFrames)
+        if let newest = slot.file?.newest { slot.file?.keptUntil = newest }
         writeTimes.withLock { times in
             if times.count >= Self.writeTimesMax { times.removeFirst() }
             times.append(part.writeSeconds)
@@ -156,12 +171,15 @@ final class SegmentRecorder: Sendable {
     private func fail(_ slot: inout Slot, _ error: CodedError) {
         guard let failed = slot.file else { return }
         slot.file = nil
-        lost(error, from: failed.nextOnDisk, of: failed.plan, in: slot)
+        lost(error, from: failed.nextOnDisk, keptUntil: failed.keptUntil, of: failed.plan, in: slot)
         abandon(failed)
     }
 
-    private func lost(_ error: CodedError, from number: UInt64, of plan: SegmentPlan, in slot: Slot) {
-        slot.lose(Loss(session: plan.opening.session, firstLost: number, error: error))
+    private func lost(
+        _ error: CodedError, from number: UInt64, keptUntil: MonotonicTime, of plan: SegmentPlan, in slot: Slot
+    ) {
+        slot.lose(
+            Loss(session: plan.opening.session, firstLost: number, keptUntil: keptUntil, error: error))
         report(.storageFailed(plan.opening.session, error))
     }
 
