@@ -102,7 +102,7 @@ half=$((SECONDS + seconds / 2))
 while [ $SECONDS -lt $end ]; do
     kill -0 "$node" 2>/dev/null || { echo "FAILED: the node has ended" >&2; tail -n 20 "$folder/node.log" >&2; exit 1; }
     if [ $killed = no ] && [ $SECONDS -ge $half ]; then
-        killed=$(awk '{print $1; exit}' "$folder/state/run/capture-worker-pattern.pid")
+        killed=$(awk '{print $1; exit}' "$folder/state/run/capture-worker.pattern.pid")
         kill -9 "$killed"
         echo "Killed the worker of pattern (process $killed) with SIGKILL; its session resumes by itself."
     fi

@@ -101,7 +101,7 @@ final class Cluster: Sendable {
         listener.cancel()
     }
 
-    /// The process id of a child of the supervisor, by the name in its pid file: `capture-worker-front`, `broker`.
+    /// The process id of a child of the supervisor, by the name in its pid file: `capture-worker.front`, `broker`.
     func pid(of child: String) throws -> Int32 {
         let text = try String(contentsOfFile: "\(stateDir)/run/\(child).pid", encoding: .utf8)
         guard let first = text.split(whereSeparator: \.isWhitespace).first, let pid = Int32(first) else {
@@ -109,6 +109,9 @@ final class Cluster: Sendable {
         }
         return pid
     }
+
+    /// The process id of `framekeeper up` itself.
+    var supervisor: Int32 { up.withLock { $0?.pid ?? 0 } }
 
     func signal(_ child: String, _ number: Int32) throws {
         guard kill(try pid(of: child), number) == 0 else { throw CodedError(.internal, "\(child): no such process") }
@@ -219,6 +222,15 @@ enum Products {
             folder.deleteLastPathComponent()
         }
         throw CodedError(.internal, "no \(name) near \(bundle)")
+    }
+}
+
+extension Products {
+    /// A file of the project's tree.
+    static func project(_ path: String, from file: String = #filePath) throws -> String {
+        var folder = URL(fileURLWithPath: file)
+        for _ in 0..<3 { folder.deleteLastPathComponent() }
+        return folder.appendingPathComponent(path).path
     }
 }
 

@@ -269,7 +269,7 @@ extension NodeTests {
         }
 
         private func processes(_ cluster: Cluster) throws -> [Int32] {
-            try ["broker", "rotation-service", "capture-worker-front", "capture-worker-back"].map(cluster.pid(of:))
+            try ["broker", "rotation-service", "capture-worker.front", "capture-worker.back"].map(cluster.pid(of:))
         }
 
         private func send(_ hostile: Hostile, correlation: String, to cluster: Cluster) async throws {

@@ -74,7 +74,7 @@ extension NodeTests {
             let session = try #require(before.last?.session)
             let gaps = cluster.log.events(GapEvent.self, at: camera).count
             let killed = Date()
-            try cluster.signal("capture-worker-front", SIGKILL)
+            try cluster.signal("capture-worker.front", SIGKILL)
             try await eventually("the session resumes", within: .seconds(30)) {
                 cluster.log.events(GapEvent.self, at: camera).count > gaps
             }

@@ -1,0 +1,155 @@
+import BusContract
+import Domain
+import Foundation
+import TestSupport
+import Testing
+
+/// Numbers, printed and not judged: no machine is too slow to pass. Each stands beside a peer in the same run.
+extension NodeTests {
+    @Suite struct BenchmarkTests {
+        static let runs = isFullRun ? 20 : 5
+
+        /// From the command to the reply, which comes when the first frame is on disk.
+        @Test func startLatencyOfAnIdlePattern() async throws {
+            let camera = """
+                  front:
+                    source: "test://pattern?size=1280x720&fps=30"
+                """
+            try await Cluster.run(cameras: camera) { cluster in
+                try await cluster.ready("front")
+                var seconds: [Double] = []
+                for _ in 0..<Self.runs { seconds.append(try await startAndStop("front", cluster)) }
+                let peer = try await firstFileOfFFmpeg(
+                    [
+                        "-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30", "-c:v", "libx264", "-preset",
+                        "ultrafast",
+                        "-tune", "zerolatency",
+                    ])
+                report("start, idle 720p30 pattern", seconds, beside: peer, of: "ffmpeg testsrc2, libx264 ultrafast")
+            }
+        }
+
+        @Test func startLatencyOfAWarmRTSPCamera() async throws {
+            let folder = try Scratch.folder()
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let server = try ChildProcess(
+                [try Products.project("compose/rtsp-camera.py"), "--fps", "15", "--gop", "15"],
+                output: "\(folder)/camera.log")
+            let address = try await eventually("the RTSP camera answers", within: .seconds(20)) {
+                try String(contentsOfFile: "\(folder)/camera.log", encoding: .utf8).split(separator: "\n").first {
+                    $0.hasPrefix("rtsp://")
+                }
+            }
+            let camera = """
+                  door:
+                    source: \(address)
+                    preroll: 2s
+                """
+            try await Cluster.run(cameras: camera) { cluster in
+                try await cluster.ready("door")
+                try await eventually("the stream is warm", within: .seconds(30)) {
+                    cluster.log.state(StreamState.self, at: CameraID(unchecked: "door"))?.state == .active
+                }
+                var seconds: [Double] = []
+                for _ in 0..<Self.runs { seconds.append(try await startAndStop("door", cluster)) }
+                let peer = try await firstFileOfFFmpeg(
+                    ["-rtsp_transport", "tcp", "-i", String(address), "-c", "copy"])
+                report("start, warm RTSP with pre-roll", seconds, beside: peer, of: "ffmpeg -c copy, new connection")
+            }
+            server.kill()
+        }
+
+        /// Ten cameras that nobody wants: what they cost.
+        @Test func anIdleNodeOfTenCameras() async throws {
+            let cameras = (1...10).map { "  cam\($0):\n    source: test://pattern" }.joined(separator: "\n")
+            try await Cluster.run(cameras: cameras) { cluster in
+                for number in 1...10 { try await cluster.ready("cam\(number)") }
+                let names = (1...10).map { "capture-worker.cam\($0)" } + ["rotation-service", "broker"]
+                let pids = try names.map(cluster.pid(of:)) + [cluster.supervisor]
+                let window = isFullRun ? 60.0 : 5
+                let before = try pids.map(ProcessCost.cpuSeconds)
+                let begin = Date()
+                try await eventually("the window passes", within: .seconds(120)) {
+                    Date().timeIntervalSince(begin) >= window
+                }
+                let after = try pids.map(ProcessCost.cpuSeconds)
+                let share = (after.reduce(0, +) - before.reduce(0, +)) / Date().timeIntervalSince(begin)
+                let memory = try pids.prefix(10).map(ProcessCost.pssMiB)
+                print(
+                    "benchmark: idle node, 10 cameras:",
+                    String(
+                        format: "%.2f%% of a core in all; PSS of a worker %.1f MiB (median), rotation-service %.1f MiB",
+                        share * 100, memory.sorted()[5], try ProcessCost.pssMiB(pids[10])))
+                let reply: Reply<RecordingResult> = try await cluster.ask("ON", on: "cameras/cam1/recording/set")
+                #expect(reply.status == .ok)
+                print(
+                    "benchmark: recording worker (640x360 at 15 fps, encoding):",
+                    String(format: "PSS %.1f MiB", try ProcessCost.pssMiB(pids[0])))
+            }
+        }
+
+        private func startAndStop(_ camera: String, _ cluster: Cluster) async throws -> Double {
+            let begin = ContinuousClock.now
+            let reply: Reply<RecordingResult> = try await cluster.ask("ON", on: "cameras/\(camera)/recording/set")
+            let took = ContinuousClock.now - begin
+            #expect(reply.status == .ok && reply.result?.state == .recording, "\(reply)")
+            let stop: Reply<RecordingResult> = try await cluster.ask("OFF", on: "cameras/\(camera)/recording/set")
+            #expect(stop.status == .ok, "\(stop)")
+            return Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
+        }
+
+        /// How long the peer takes until the first fragment of its file is on disk.
+        private func firstFileOfFFmpeg(_ input: [String]) async throws -> Double {
+            let folder = try Scratch.folder()
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            var seconds: [Double] = []
+            for number in 0..<3 {
+                let file = "\(folder)/\(number).mp4"
+                let begin = ContinuousClock.now
+                let child = try ChildProcess(
+                    ["ffmpeg", "-v", "error"] + input
+                        + [
+                            "-movflags", "+frag_every_frame+empty_moov+default_base_moof", "-flush_packets", "1", "-t",
+                            "3",
+                            "-y", file,
+                        ])
+                try await eventually("ffmpeg has written", within: .seconds(30)) {
+                    // The header alone is smaller than a frame.
+                    ((try? FileManager.default.attributesOfItem(atPath: file)[.size] as? Int) ?? 0) > 2000
+                }
+                let took = ContinuousClock.now - begin
+                child.kill()
+                seconds.append(Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18)
+            }
+            return seconds.sorted()[1]
+        }
+
+        private func report(_ what: String, _ seconds: [Double], beside peer: Double, of name: String) {
+            let median = seconds.sorted()[seconds.count / 2]
+            print(
+                "benchmark: \(what):",
+                String(
+                    format: "median %.0f ms, most %.0f ms of %d; %@: %.0f ms; ratio %.2f", median * 1000,
+                    (seconds.max() ?? 0) * 1000, seconds.count, name, peer * 1000, median / peer))
+        }
+    }
+}
+
+/// What a process costs, from /proc.
+enum ProcessCost {
+    /// User and system time (proc(5), `stat` fields 14 and 15), in seconds.
+    static func cpuSeconds(_ pid: Int32) throws -> Double {
+        let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+        // The name in parentheses may hold spaces.
+        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+        guard fields.count > 12, let user = Double(fields[12]), let system = Double(fields[13]) else { return 0 }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// Proportional set size (proc(5), `smaps_rollup`).
+    static func pssMiB(_ pid: Int32) throws -> Double {
+        let text = try String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("Pss:") } ?? ""
+        return line.split(separator: " ").compactMap { Double($0) }.first.map { $0 / 1024 } ?? 0
+    }
+}
