@@ -38,10 +38,10 @@ struct ChildMachineTests {
         for (failure, seconds) in [1, 2, 4, 8, 8, 8].enumerated() {
             let wait = Duration.seconds(seconds)
             var expected = [
-                ChildMachine.Effect.reportEnd(.signal(9), again: wait, failures: failure + 1), .wake(at: now + wait),
+                ChildMachine.Effect.reportEnd(.signal(11), again: wait, failures: failure + 1), .wake(at: now + wait),
             ]
             if failure == 4 { expected.insert(.reportCrashLoop(failures: 5), at: 1) }
-            #expect(machine.handle(.exited(.signal(9)), at: now) == expected)
+            #expect(machine.handle(.exited(.signal(11)), at: now) == expected)
             #expect(machine.handle(.woke, at: now + wait - .nanoseconds(1)) == [], "a wake that is too early")
             now = now + wait
             #expect(machine.handle(.woke, at: now) == [.spawn])
@@ -57,6 +57,19 @@ struct ChildMachineTests {
             _ = machine.handle(.started, at: start)
             _ = machine.handle(.exited(.signal(9)), at: start, chance: chance)
             #expect(machine.handle(.woke, at: start + .milliseconds(500)) == [.spawn])
+        }
+    }
+
+    @Test("A child that is killed again and again is back within a second")
+    func killed() {
+        var machine = ChildMachine()
+        _ = machine.handle(.woke, at: start)
+        for failure in 1...20 {
+            _ = machine.handle(.started, at: start)
+            let effects = machine.handle(.exited(.signal(9)), at: start)
+            let wait = min(Duration.milliseconds(250 * (1 << min(failure - 1, 4))), .seconds(1))
+            #expect(effects.first == .reportEnd(.signal(9), again: wait, failures: failure))
+            _ = machine.handle(.woke, at: start + wait)
         }
     }
 

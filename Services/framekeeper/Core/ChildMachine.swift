@@ -51,6 +51,9 @@ package struct ChildMachine: Sendable, Hashable {
         package var backoff = Backoff(first: .milliseconds(250), most: .seconds(30))
         /// Running as long as this, it is healthy again and failures count from 0.
         package var stableAfter: Duration = .seconds(60)
+        /// The most that a child waits which was killed (SIGKILL: a person, or a kernel without memory). That says little of
+        /// its health, and its session must go on within 2 s however often it happens.
+        package var killedWaitMax: Duration = .seconds(1)
         /// Another process owns its camera; asking more often only disturbs that one.
         package var fencedWait: Duration = .seconds(30)
         /// As many failures in a row are a crash loop, said once.
@@ -109,13 +112,17 @@ package struct ChildMachine: Sendable, Hashable {
             state = .parked
             return [.reportEnd(exit, again: nil, failures: failures)]
         }
-        let wait =
-            exit == .code(ChildExit.fenced)
-            ? policy.fencedWait : policy.backoff.delay(attempt: failures, chance: chance)
+        let wait = wait(after: exit, chance: chance)
         state = .waiting(until: now + wait)
         var effects = [Effect.reportEnd(exit, again: wait, failures: failures), .wake(at: now + wait)]
         if failures == policy.crashLoopFailures { effects.insert(.reportCrashLoop(failures: failures), at: 1) }
         return effects
+    }
+
+    private func wait(after exit: ChildExit, chance: Double) -> Duration {
+        let wait = policy.backoff.delay(attempt: failures, chance: chance)
+        if exit == .code(ChildExit.fenced) { return policy.fencedWait }
+        return exit == .signal(ChildExit.killed) ? min(wait, policy.killedWaitMax) : wait
     }
 
     private mutating func handleWake(at now: MonotonicTime) -> [Effect] {
@@ -162,6 +169,8 @@ package enum ChildExit: Sendable, Hashable, CustomStringConvertible {
     /// EX_TEMPFAIL and EX_CONFIG of sysexits.h, as the services use them.
     package static let fenced: Int32 = 75
     package static let configuration: Int32 = 78
+    /// SIGKILL (signal(7)).
+    package static let killed: Int32 = 9
 
     package var description: String {
         switch self {
