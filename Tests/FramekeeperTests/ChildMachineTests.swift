@@ -61,7 +61,7 @@ struct ChildMachineTests {
     }
 
     @Test("A child that is killed again and again is back within a second")
-    func killed() {
+    func killedAgainAndAgain() {
         var machine = ChildMachine()
         _ = machine.handle(.woke, at: start)
         for failure in 1...20 {
