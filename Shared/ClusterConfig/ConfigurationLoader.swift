@@ -50,7 +50,11 @@ package enum ConfigurationLoader {
         var reader = ConfigurationReader(environment: environment, baseFolder: folder)
         var configuration = reader.configuration(root, defaults: defaults(folder: folder))
         configuration.file = file
-        guard reader.errors.isEmpty else { return .failure(ConfigurationErrors(reader.errors)) }
+        guard reader.errors.isEmpty else {
+            // In the order of the file; flags and variables, which have no line, come first.
+            let sorted = reader.errors.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
+            return .failure(ConfigurationErrors(sorted))
+        }
         return .success(configuration)
     }
 

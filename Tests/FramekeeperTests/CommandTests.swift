@@ -69,7 +69,9 @@ struct CommandTests {
         let fixture = try CommandFixture()
         let root = "\(#filePath)".split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
         for file in ["framekeeper.yml", "demo.yml"] {
-            let answer = try fixture.run("config", "check", "\(root)/config/\(file)")
+            let answer = try fixture.run(
+                "config", "check", "\(root)/config/\(file)",
+                environment: ["DEMO_FOLDER": "/tmp/x", "DEMO_PORT": "18830", "DEMO_RTSP": "rtsp://127.0.0.1:8554/door"])
             #expect(answer.exit == 0, "\(answer.errors)")
         }
     }

@@ -147,6 +147,26 @@ struct ContinuityCheckTests {
         #expect(faults(all) == [.holeWithoutGap(1, 2, skipped: 5)])
     }
 
+    @Test("A segment whose worker died before its first part is accounted for by the gap around it")
+    func empty() {
+        let lost = GapFacts(
+            from: Self.start + .seconds(10), to: Self.start + .milliseconds(10_400), cause: .workerDied)
+        for state in [SegmentFacts.State.open, .missing] {
+            var all = shifted(3, by: 1)
+            for index in 1...2 { all[index].index += 1 }
+            for index in 1...2 { all[index].found?.index = index + 1 }
+            for index in 1...2 { all[index].startedAt = all[index].startedAt + .milliseconds(400) }
+            let opened = SegmentFacts(
+                index: 1, file: "front/1.partial.mp4", state: state, startedAt: Self.start + .seconds(10),
+                firstFrame: 100)
+            #expect(faults(all + [opened], [lost]) == [])
+            #expect(faults(all, [lost]) == [], "the ledger was rebuilt from the files, which do not know of it")
+            #expect(faults(all + [opened]) == [.holeWithoutGap(0, 2, skipped: 1)])
+            all.remove(at: 1)
+            #expect(faults(all, [lost]) == [.segmentsMissing(0, 3)], "the gap is too short for a whole file")
+        }
+    }
+
     @Test("Segments that retention deleted leave no hole")
     func deleted() {
         #expect(

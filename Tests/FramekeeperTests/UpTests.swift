@@ -48,12 +48,15 @@ struct UpTests {
         try await eventually("the children run", that: { node.hasChildren() })
         let (broker, worker) = (try #require(node.child("broker")), try #require(node.child("capture-worker.pattern")))
         try await eventually("the service says so") {
-            try node.fixture.run("status", "--json").output.contains("\"service\":\"framekeeper\"")
+            let status = try node.fixture.run("status", "--json").output
+            return ["framekeeper", "rotation-service", "capture-worker"].allSatisfy {
+                status.contains("\"service\":\"\($0)\"")
+            }
         }
         let second = try node.fixture.run("up")
         #expect(second.exit == 69 && second.errors.contains("another framekeeper up runs"))
         let refused = try node.fixture.run("record", "start", "nobody")
-        #expect(refused.exit == 69 && refused.errors.contains("no worker listens for camera nobody"))
+        #expect(refused.exit == 1 && refused.errors.contains("framekeeper status shows the cameras"))
         node.process.signal(SIGINT)
         try await eventually("it ends", that: { node.process.exitStatus() == 0 })
         #expect(isGone(broker) && isGone(worker))

@@ -14,6 +14,9 @@ package struct ContinuityCheck: Sendable, Hashable {
     /// Events and files carry whole milliseconds; a duration that went through both may differ by their rounding.
     package static let durationTolerance: Duration = .milliseconds(10)
 
+    /// What the death of a worker may cost.
+    package static let partSecondsMax: Duration = .seconds(1)
+
     package init(session: SessionID, camera: CameraID, segments: [SegmentFacts], gaps: [GapFacts]) {
         self.session = session
         self.camera = camera
@@ -22,18 +25,26 @@ package struct ContinuityCheck: Sendable, Hashable {
     }
 
     package func verdict() -> SessionVerdict {
-        var faults = segments.flatMap(faults(of:))
-        for (last, next) in zip(segments, segments.dropFirst()) { faults += faultsAtBoundary(last, next) }
+        // What never held a frame is no link of the chain; the gap around it has to account for it.
+        let chain = segments.filter { !isEmpty($0) }
+        var faults = chain.flatMap(faults(of:))
+        for (last, next) in zip(chain, chain.dropFirst()) { faults += faultsAtBoundary(last, next) }
         let present = segments.filter { $0.state == .closed }
         return SessionVerdict(
             session: session, camera: camera, startedAt: segments.first?.startedAt,
-            closed: present.count, open: count(.open), deleted: count(.deleted),
+            closed: present.count, open: chain.count { $0.state == .open },
+            deleted: chain.count { $0.state == .deleted },
+            empty: segments.count - chain.count,
             frames: present.reduce(0) { $0 + ($1.found?.frames ?? $1.frames ?? 0) },
             duration: present.reduce(.zero) { $0 + ($1.found?.duration ?? $1.duration ?? .zero) }, gaps: gaps,
             faults: faults)
     }
 
-    private func count(_ state: SegmentFacts.State) -> Int { segments.count { $0.state == state } }
+    /// Opened, never closed, and not what the session writes now: its worker died before the first part was on disk.
+    private func isEmpty(_ segment: SegmentFacts) -> Bool {
+        guard segment.lastFrame == nil, segment.frames == nil else { return false }
+        return segment.state == .missing || (segment.state == .open && segment.index != segments.last?.index)
+    }
 
     /// The file against the ledger's row.
     private func faults(of segment: SegmentFacts) -> [ContinuityFault] {
@@ -70,8 +81,9 @@ package struct ContinuityCheck: Sendable, Hashable {
 
     /// The frame numbers on both sides of a boundary against the gaps that are listed for it.
     private func faultsAtBoundary(_ last: SegmentFacts, _ next: SegmentFacts) -> [ContinuityFault] {
-        guard next.index == last.index + 1 else {
-            return [next.index == last.index ? .indexTwice(next.index) : .segmentsMissing(last.index, next.index)]
+        guard next.index > last.index else { return [.indexTwice(next.index)] }
+        guard next.index == last.index + 1 || isCovered(between: last, and: next) else {
+            return [.segmentsMissing(last.index, next.index)]
         }
         // A segment that is still open on paper has no last number yet.
         guard let lastFrame = last.lastFrame else { return [] }
@@ -87,6 +99,15 @@ package struct ContinuityCheck: Sendable, Hashable {
         if skipped == 0 { return [.gapWithoutHole(last.index, next.index, from: listed[0].from)] }
         let known = listed.reduce(0) { $0 + max($1.framesLost ?? 1, 1) }
         return skipped < known ? [.holeTooSmall(last.index, next.index, skipped: skipped, lost: known)] : []
+    }
+
+    /// Whether listed gaps account for the time between two segments: then no file with frames lay there.
+    private func isCovered(between last: SegmentFacts, and next: SegmentFacts) -> Bool {
+        guard let duration = last.duration else { return false }
+        let missing = next.startedAt - (last.startedAt + duration)
+        let listed = gaps.filter { isListed($0, between: last, and: next) }
+            .reduce(Duration.zero) { $0 + ($1.to - $1.from) }
+        return missing - listed <= Self.partSecondsMax
     }
 
     /// A gap belongs to the boundary after the segment in which it begins.
@@ -150,6 +171,8 @@ package struct SessionVerdict: Sendable, Hashable {
     package var closed: Int
     package var open: Int
     package var deleted: Int
+    /// Opened by a worker that died before their first part was on disk.
+    package var empty: Int
     /// Of the closed segments.
     package var frames: UInt64
     package var duration: Duration

@@ -39,6 +39,8 @@ struct CommandFailure: Error, Sendable, Hashable {
 
     /// A reply that says no.
     init(refusal: PublishedError?) {
-        self.init(.failed, refusal?.message ?? "refused without a reason", code: refusal?.code ?? .internal)
+        let hint = refusal?.code == .unknownCamera ? "framekeeper status shows the cameras" : nil
+        self.init(
+            .failed, refusal?.message ?? "refused without a reason", hint: hint, code: refusal?.code ?? .internal)
     }
 }

@@ -21,7 +21,7 @@ struct RecordingsRepairCommand: FramekeeperSubcommand {
 
     func perform() async throws(CommandFailure) -> ServiceExit {
         let configuration = try options.configuration()
-        let result = try await askService(configuration)
+        let result = try await repair(configuration)
         let terminal = Terminal()
         if options.json {
             try terminal.print(json: result)
@@ -31,6 +31,26 @@ struct RecordingsRepairCommand: FramekeeperSubcommand {
                     + "ledger, \(result.missing) missing, \(result.quarantined) unreadable")
         }
         return .done
+    }
+
+    private func repair(_ configuration: ClusterConfiguration) async throws(CommandFailure) -> StorageResult {
+        let repair = StorageRepair(configuration)
+        guard !repair.folders.isEmpty else {
+            throw CommandFailure(
+                .unavailable,
+                "there is no storage folder: "
+                    + RecordingArchive.storagePaths(configuration).joined(separator: ", "),
+                hint: "framekeeper config show says where recordings are kept", code: .notReady)
+        }
+        let own = try await BlockingThread.run("repair") { () throws(CommandFailure) -> StorageResult? in
+            do throws(CodedError) {
+                return try repair.isServed() ? nil : try repair.run()
+            } catch {
+                throw CommandFailure(error)
+            }
+        }
+        if let own { return own }
+        return try await askService(configuration)
     }
 
     private func askService(_ configuration: ClusterConfiguration) async throws(CommandFailure) -> StorageResult {

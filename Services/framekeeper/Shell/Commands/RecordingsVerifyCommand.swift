@@ -114,6 +114,11 @@ struct RecordingsVerifyCommand: FramekeeperSubcommand {
                     "gap in \(verdict.session.short): \(gap.from) to \(gap.to), "
                         + "\((gap.to - gap.from).publishedSeconds) s, \(gap.cause.rawValue)")
             }
+            if verdict.empty > 0 {
+                terminal.print(
+                    "in \(verdict.session.short): \(verdict.empty) files were begun by a worker that died before their "
+                        + "first part was on disk; the gaps tell when")
+            }
             for fault in verdict.faults {
                 terminal.print(terminal.coloured("broken in \(verdict.session.short): \(fault)", .red))
             }
@@ -150,6 +155,7 @@ private struct VerifyDocument: Encodable {
         var closed: Int
         var open: Int
         var deleted: Int
+        var empty: Int
         var frames: UInt64
         var durationSeconds: Double
         var gaps: [Gap]
@@ -175,7 +181,8 @@ private struct VerifyDocument: Encodable {
         sessions = report.verdicts.map { verdict in
             Session(
                 session: verdict.session, camera: verdict.camera, startedAt: verdict.startedAt, closed: verdict.closed,
-                open: verdict.open, deleted: verdict.deleted, frames: verdict.frames,
+                open: verdict.open, deleted: verdict.deleted, empty: verdict.empty,
+                frames: verdict.frames,
                 durationSeconds: verdict.duration.publishedSeconds,
                 gaps: verdict.gaps.map { gap in
                     Gap(

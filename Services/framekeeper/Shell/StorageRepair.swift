@@ -1,0 +1,78 @@
+internal import BusContract
+internal import ClusterConfig
+internal import Domain
+internal import Glibc
+internal import Ledger
+internal import Media
+internal import ServiceKit
+
+/// The repair of this node's storage folders where no rotation-service does it: takes each folder's ledger lock, so
+/// that none can start meanwhile, and lets `DiskScan` compare and mend. Blocks on the disk.
+struct StorageRepair: Sendable {
+    let node: NodeID
+    /// Those that exist.
+    let folders: [String]
+
+    init(_ configuration: ClusterConfiguration) {
+        node = configuration.node
+        folders = RecordingArchive.storagePaths(configuration).filter { access($0, F_OK) == 0 }
+    }
+
+    /// Whether a rotation-service owns one of the folders; then it does all of them.
+    func isServed() throws(CodedError) -> Bool {
+        for folder in folders where try FileLock.isHeld("\(folder)/\(LedgerStore.lockName)") { return true }
+        return false
+    }
+
+    func run() throws(CodedError) -> StorageResult {
+        var total = StorageResult(node: node, segments: 0, recovered: 0, imported: 0, missing: 0, quarantined: 0)
+        for folder in folders {
+            let report = try scan(folder)
+            total.segments += report.segments
+            total.recovered += report.recovered.count
+            total.imported += report.imported.count
+            total.missing += report.missing.count
+            total.quarantined += report.quarantined.count
+        }
+        return total
+    }
+
+    private func scan(_ folder: String) throws(CodedError) -> ScanReport {
+        guard let lock = try FileLock.take("\(folder)/\(LedgerStore.lockName)") else {
+            throw CodedError(.conflict, "a rotation-service has just taken \(folder); try again")
+        }
+        return try withExtendedLifetime(lock) { () throws(CodedError) in
+            let ledger = try LedgerStore(storage: folder, access: .owner, now: ServiceClock.now().wall)
+            let scan = DiskScan(store: ledger, inspector: SegmentFileInspector(), now: { ServiceClock.now().wall })
+            let report = try scan.run()
+            try ledger.close()
+            return report
+        }
+    }
+}
+
+/// The media library behind the ledger's question what a file holds.
+private struct SegmentFileInspector: SegmentInspecting {
+    /// A partial file beyond this without a readable part is damaged rather than empty; it is kept to be looked at.
+    private static let emptyBytesMax: Int64 = 16 << 20
+
+    func inspect(path: String) throws(CodedError) -> InspectedFile {
+        let found = try SegmentFileReader.inspect(path)
+        guard let manifest = found.manifest else { throw CodedError(.storageFailed, "no readable manifest") }
+        guard found.parts > 0, !found.isTorn else {
+            throw CodedError(
+                .storageFailed, "\(found.fileBytes - found.completeBytes) bytes of \(found.fileBytes) are not readable")
+        }
+        return InspectedFile(
+            manifest: manifest, frames: UInt64(found.videoFrames), duration: found.duration, bytes: found.fileBytes)
+    }
+
+    func recover(partial path: String) throws(CodedError) -> PartialOutcome {
+        let found = try SegmentFileReader.inspect(path)
+        guard found.parts > 0 || found.fileBytes <= Self.emptyBytesMax else {
+            throw CodedError(.storageFailed, "no readable part in \(found.fileBytes) bytes")
+        }
+        guard let recovered = try SegmentRecovery.finish(path) else { return .busy }
+        return recovered.finalPath.map(PartialOutcome.finished) ?? .empty
+    }
+}
