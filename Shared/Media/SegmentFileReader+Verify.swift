@@ -33,11 +33,12 @@ private struct PacketCheck {
     private var lastDTS: [Int32: Int64] = [:]
     private var videoTimeBase = TimeBase.mpeg
     private var videoEnd: Int64 = 0
+    private var firstKeyPTS: Int64?
 
     init(_ inspection: SegmentInspection) {
         result = SegmentVerification(
             inspection: inspection, videoFrames: 0, audioPackets: 0, keyFrames: 0, duration: .zero,
-            decodedFrames: nil, faults: [])
+            decodedFrames: nil, leadingFrames: 0, faults: [])
     }
 
     mutating func report(_ fault: String) {
@@ -85,6 +86,9 @@ private struct PacketCheck {
         if let lengthSize, let codec, !Self.isWellFormed(packet, lengthSize, codec) {
             report("frame \(result.videoFrames) is not a row of whole NAL units with a picture in it")
         }
+        let first = firstKeyPTS ?? packet.pointee.pts
+        firstKeyPTS = first
+        if packet.pointee.pts < first { result.leadingFrames += 1 }
         result.videoFrames += 1
         if isKey { result.keyFrames += 1 }
         checkOrder(packet)

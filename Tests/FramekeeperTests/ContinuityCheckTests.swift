@@ -133,6 +133,18 @@ struct ContinuityCheckTests {
             faults(changed { $0.found?.faults = ["part 3 is torn"] }) == [.unreadable(1, "part 3 is torn")])
         #expect(
             faults(changed { $0.found?.decodedFrames = 99 }) == [.notDecoded(1, frames: 100, decoded: 99)])
+        #expect(
+            faults(
+                changed {
+                    $0.found?.decodedFrames = 97
+                    $0.found?.leadingFrames = 3
+                }) == [])
+        #expect(
+            faults(
+                changed {
+                    $0.found?.decodedFrames = 96
+                    $0.found?.leadingFrames = 3
+                }) == [.notDecoded(1, frames: 100, decoded: 96)])
     }
 
     @Test("An open segment is open, not failed; its beginning still has to follow")

@@ -73,7 +73,8 @@ package struct ContinuityCheck: Sendable, Hashable {
                 faults.append(.durationsDiffer(segment.index, ledger: duration, file: found.duration))
             }
         }
-        if let decoded = found.decodedFrames, decoded != found.frames {
+        // Leading pictures of a first, open group need the file before to be decoded.
+        if let decoded = found.decodedFrames, decoded > found.frames || decoded + found.leadingFrames < found.frames {
             faults.append(.notDecoded(segment.index, frames: found.frames, decoded: decoded))
         }
         return faults

@@ -50,12 +50,14 @@ package struct FileFacts: Sendable, Hashable {
     package var duration: Duration
     /// Nil unless decoding was asked for.
     package var decodedFrames: UInt64?
+    /// Frames shown before the first key frame though stored after it.
+    package var leadingFrames: UInt64
     /// What the reader could not read, in sentences.
     package var faults: [String]
 
     package init(
         session: SessionID?, index: Int?, firstFrame: UInt64?, frames: UInt64, duration: Duration,
-        decodedFrames: UInt64? = nil, faults: [String] = []
+        decodedFrames: UInt64? = nil, leadingFrames: UInt64 = 0, faults: [String] = []
     ) {
         self.session = session
         self.index = index
@@ -63,6 +65,7 @@ package struct FileFacts: Sendable, Hashable {
         self.frames = frames
         self.duration = duration
         self.decodedFrames = decodedFrames
+        self.leadingFrames = leadingFrames
         self.faults = faults
     }
 }

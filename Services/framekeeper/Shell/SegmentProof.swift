@@ -48,7 +48,8 @@ struct SegmentProof: Sendable {
             return FileFacts(
                 session: manifest?.session, index: manifest?.index, firstFrame: manifest?.firstFrame,
                 frames: UInt64(found.videoFrames), duration: found.duration,
-                decodedFrames: found.decodedFrames.map { UInt64($0) }, faults: found.faults)
+                decodedFrames: found.decodedFrames.map { UInt64($0) }, leadingFrames: UInt64(found.leadingFrames),
+                faults: found.faults)
         } catch {
             // One fault says it all; nothing else about this file can be compared.
             return FileFacts(
