@@ -96,7 +96,7 @@ import Testing
     @Test func theWakeIsNeverLaterThanTheNextCommand() {
         let core = Self.settled()
         let recording = RecordingState(state: .recording, session: Self.session, since: Self.noon)
-        var wake: MonotonicTime?
+        var wake: MonotonicTime? = Self.at(3).monotonic
         func note(_ effects: [RotationEffect]) {
             for case .wake(let time) in effects { wake = time }
         }
@@ -127,8 +127,11 @@ import Testing
 
     @Test func anIdleServiceSleepsUntilItsNextLook() {
         let core = Self.settled()
-        let effects = core.handle(.woke, at: Self.at(1))
-        #expect(effects == [.wake(Self.at(60).monotonic)])
+        #expect(core.handle(.woke, at: Self.at(1)) == [.wake(Self.at(5).monotonic)], "one more look after the scan")
+        #expect(core.handle(.woke, at: Self.at(5)).contains(.takeInventory(Self.main)))
+        let taken = Inventory(cameras: [], totalBytes: 9, freeBytes: 5)
+        #expect(
+            core.handle(.inventoryTaken(Self.main, .success(taken)), at: Self.at(5)) == [.wake(Self.at(65).monotonic)])
     }
 
     @Test func eventsOfThisNodeGoToTheLedgerEachTimeTheyCome() {
@@ -291,8 +294,8 @@ import Testing
         _ = core.handle(.ledgerFailed(Self.main, CodedError(.storageFull, "no room")), at: Self.at(0))
         #expect(Self.scans(core.handle(.woke, at: Self.at(30))) == [.everything])
         let effects = core.handle(.scanEnded(Self.main, .everything, .success(ScanCounts())), at: Self.at(31))
-        let states = effects.compactMap { if case .publishStorage(let state) = $0 { state.error } else { nil } }
-        #expect(states == [nil], "the ledger is whole again")
+        let states = effects.compactMap { if case .publishStorage(let state) = $0 { state.status } else { nil } }
+        #expect(states == [.ok], "the ledger is whole again")
     }
 
     // MARK: Cameras that do not exist
