@@ -153,13 +153,15 @@ package struct SegmentCutter: Hashable, Sendable {
 
     /// Wishes that wait for their key frame; more are refused.
     package static let wishesMax = 16
+    /// More gaps than this do not end while the recorder's queue lasts.
+    static let toldMax = 16
 
     private struct Open: Hashable, Sendable {
         var sessionOffset: Duration
         var firstMedia: Duration
     }
 
-    /// The newest gap that a segment ended, and that segment's first frame.
+    /// A gap that a segment ended, and that segment's first frame.
     private struct Told: Hashable, Sendable {
         var gap: PendingGap
         var openedWith: UInt64
@@ -167,7 +169,8 @@ package struct SegmentCutter: Hashable, Sendable {
 
     private var place: Place?
     private var open: Open?
-    private var told: Told?
+    /// The newest gaps, oldest first, at most `toldMax`: their segments may still be lost.
+    private var told: [Told] = []
     private var lastFrameTime: MonotonicTime?
     private var wishes: [MonotonicTime] = []
     private var mayOpen = true
@@ -195,7 +198,7 @@ extension SegmentCutter {
         self.place = place
         self.schedule = schedule
         lastFrameTime = nil
-        told = nil
+        told.removeAll(keepingCapacity: true)
         mayOpen = true
         wishes.removeAll(keepingCapacity: true)
     }
@@ -234,10 +237,10 @@ extension SegmentCutter {
         guard var place else { return }
         let from = lastFrameTime.map { min($0, time) } ?? time
         var begun = place.gap
-        if let told, let firstLost, firstLost <= told.openedWith {
-            // The segment that ended this gap was never written, so the gap goes on.
-            begun = begun.map { $0.joined(to: told.gap) } ?? told.gap
-            self.told = nil
+        // Gaps that were ended by segments that were never written go on.
+        while let firstLost, let newest = told.last, firstLost <= newest.openedWith {
+            begun = begun.map { $0.joined(to: newest.gap) } ?? newest.gap
+            told.removeLast()
         }
         if var gap = begun {
             gap.from = min(gap.from, from)
@@ -315,7 +318,8 @@ extension SegmentCutter {
             // A gap without a hole in the numbers could not be told from continuity.
             place.nextFrame = max(place.nextFrame, gap.firstLost + 1)
             ended = self.ended(gap, at: frame.time, nextFrame: place.nextFrame)
-            told = Told(gap: gap, openedWith: place.nextFrame)
+            if told.count >= Self.toldMax { told.removeFirst() }
+            told.append(Told(gap: gap, openedWith: place.nextFrame))
             place.gap = nil
         }
         // Pre-roll lies before the wish: the session begins with its first frame.

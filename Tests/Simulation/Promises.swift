@@ -1,0 +1,56 @@
+import BusContract
+import CaptureWorkerCore
+import Domain
+import TestSupport
+
+/// What the simulation knows of the promises: what broke them, and what excuses a gap.
+struct Promises {
+    private(set) var broken: [String] = []
+    private(set) var trace: [String] = []
+    private var excuses: [(cause: GapCause, at: MonotonicTime)] = []
+    var pictures = 0
+    var segments = 0
+    var gaps = 0
+    var steppedAt = MonotonicTime.zero
+    var newestOpening: SegmentCutter.Opening?
+    /// Files up to this many per session have been checked against their predecessors.
+    var checked: [SessionID: Int] = [:]
+    private static let traceMax = 400
+
+    /// - Parameter number: of the promise in the design.
+    mutating func breaks(_ number: Int, _ text: String) { broken.append("promise \(number): \(text)") }
+
+    mutating func note(_ text: String) {
+        if trace.count >= Self.traceMax { trace.removeFirst() }
+        trace.append(text)
+    }
+
+    mutating func excuse(_ cause: GapCause, at time: MonotonicTime) { excuses.append((cause, time)) }
+
+    mutating func sessionBegan(_ session: SessionID) { newestOpening = nil }
+
+    /// Whether something happened between `from` and `to` that may cost frames in this way.
+    func isExcused(_ cause: GapCause, from: MonotonicTime, to: MonotonicTime) -> Bool {
+        excuses.reversed().contains { excuse in
+            let isLike =
+                excuse.cause == cause || Self.source.isSuperset(of: [cause, excuse.cause])
+                || Self.storage.isSuperset(of: [cause, excuse.cause])
+            return isLike && excuse.at >= from && excuse.at <= to
+        }
+    }
+
+    private static let source: Set<GapCause> = [.sourceLost, .sourceStalled]
+    private static let storage: Set<GapCause> = [.storageFull, .storageFailed]
+}
+
+/// Participants broken on purpose, to prove that the checks find what they are for.
+enum Sabotage: Sendable, CaseIterable {
+    case none
+    case dropsPictureAtBoundary, dropsPictureAtOpening, reusesNumbers, forgetsGaps, neverRotates, forgetsLeases
+
+    func applied(to decision: SegmentCutter.Decision) -> SegmentCutter.Decision {
+        guard self == .reusesNumbers, case .cut(var opening) = decision else { return decision }
+        opening.firstFrame -= 1
+        return .cut(opening)
+    }
+}

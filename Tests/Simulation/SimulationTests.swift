@@ -1,0 +1,61 @@
+import Domain
+import TestSupport
+import Testing
+
+/// Simulated camera-days under faults of every kind. A seed that fails prints itself and replays exactly.
+@Suite struct SimulationTests {
+    private static func settings(seed: UInt64) -> Simulation.Settings {
+        var random = SeededRandom(seed: seed ^ 0xCA3E)
+        var settings = Simulation.Settings(seed: seed)
+        settings.days = 5
+        // Few pictures, but groups of the length that cameras have, and shorter than the time that a start may take.
+        (settings.interval, settings.picturesPerGroup) = random.pick(
+            [(.seconds(1), 4), (.seconds(2), 2), (.seconds(4), 1), (.seconds(5), 1)])
+        settings.rotation = RotationSettings(
+            interval: random.pick([.seconds(1800), .seconds(1800), .seconds(600), .seconds(3600)]),
+            align: random.pick(RotationAlignment.allCases))
+        settings.preroll = random.pick([.zero, .zero, .seconds(30)])
+        return settings
+    }
+
+    @Test(arguments: 1...40 as ClosedRange<UInt64>) func fiveDaysOfFaultsBreakNoPromise(seed: UInt64) {
+        let outcome = Simulation(Self.settings(seed: seed)).run()
+        #expect(outcome.broken.isEmpty, "\(report(outcome))")
+        #expect(outcome.pictures > 10_000)
+        #expect(outcome.segments > 100)
+        #expect(outcome.gaps > 10)
+    }
+
+    @Test(arguments: 1...4 as ClosedRange<UInt64>) func aHealthyDayHasNoGap(seed: UInt64) {
+        var settings = Self.settings(seed: seed)
+        settings.days = 1
+        settings.faultsPerDay = 0
+        let outcome = Simulation(settings).run()
+        #expect(outcome.broken.isEmpty, "\(report(outcome))")
+    }
+
+    @Test(arguments: [3, 8] as [UInt64]) func aSeedReplaysExactly(seed: UInt64) {
+        var settings = Self.settings(seed: seed)
+        settings.days = 1
+        let first = Simulation(settings).run()
+        let second = Simulation(settings).run()
+        #expect(first.pictures == second.pictures)
+        #expect(first.segments == second.segments)
+        #expect(first.trace == second.trace)
+    }
+
+    @Test(arguments: Sabotage.allCases.filter { $0 != .none }) func whatIsBrokenOnPurposeIsFound(sabotage: Sabotage) {
+        let found = (1...6 as ClosedRange<UInt64>).contains { seed in
+            var settings = Self.settings(seed: seed)
+            settings.sabotage = sabotage
+            settings.days = 1
+            settings.faultsPerDay = 24
+            return !Simulation(settings).run().broken.isEmpty
+        }
+        #expect(found)
+    }
+
+    private func report(_ outcome: Simulation.Outcome) -> String {
+        "seed \(outcome.seed)\n\(outcome.broken.joined(separator: "\n"))\n\(outcome.trace.joined(separator: "\n"))"
+    }
+}
