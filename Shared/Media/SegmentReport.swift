@@ -46,8 +46,8 @@ package struct SegmentVerification: Sendable, Hashable {
     package var duration: Duration
     /// Frames that decoded; nil where decoding was not asked for.
     package var decodedFrames: Int?
-    /// Frames shown before the first key frame though stored after it: they belong to an open group of pictures and need
-    /// the segment before to be decoded.
+    /// Frames shown before the first key frame though stored after it: they belong to an open group of pictures and
+    /// need the segment before to be decoded.
     package var leadingFrames = 0
     /// What is wrong, in sentences, at most `faultsMax`.
     package var faults: [String]

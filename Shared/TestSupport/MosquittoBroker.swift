@@ -88,8 +88,8 @@ package final class MosquittoBroker: Sendable {
 
     // MARK: Sockets and files
 
-    /// Below the ports that the kernel gives to outgoing connections (`ip_local_port_range`), any of which may be in use
-    /// by the time the listener wants it.
+    /// Below the ports that the kernel gives to outgoing connections (`ip_local_port_range`), any of which may be in
+    /// use by the time the listener wants it.
     private static let portRange = 15_000...30_000
     private static let portAttemptsMax = 100
 

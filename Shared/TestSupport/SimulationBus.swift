@@ -1,7 +1,7 @@
 package import Domain
 
-/// A broker and its clients' links, with everything that can happen to a message: lost with its link, repeated, delayed,
-/// overtaken by a later one on another topic. It keeps retained messages, unless it is made to forget them.
+/// A broker and its clients' links, with everything that can happen to a message: lost with its link, repeated,
+/// delayed, overtaken by a later one on another topic. It keeps retained messages, unless it is made to forget them.
 ///
 /// It schedules nothing itself: every call returns what arrives where and when, for the simulation's agenda.
 package struct SimulatedBus<Payload: Sendable>: Sendable {

@@ -2,7 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The built `framekeeper` as a person runs it, in a folder of its own with a configuration; a free port for its broker.
+/// The built `framekeeper` as a person runs it, in a folder of its own with a configuration; a free port for its
+/// broker.
 final class CommandFixture {
     struct Answer {
         var exit: Int32

@@ -15,7 +15,8 @@ struct UpTests {
         init() throws {
             port = try CommandFixture.freePort()
             fixture = try CommandFixture(
-                "node: test\nbroker: {url: \"embedded://127.0.0.1:\(port)\"}\ncameras: {pattern: {source: test://pattern}}\n"
+                "node: test\nbroker: {url: \"embedded://127.0.0.1:\(port)\"}\n"
+                    + "cameras: {pattern: {source: test://pattern}}\n"
             )
             process = try start(fixture)
         }

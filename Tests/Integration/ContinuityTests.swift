@@ -54,8 +54,8 @@ extension NodeTests {
                 for file in files { packets += try await CodedPictures.audioHashes(of: file) }
                 #expect(packets == (try await CodedPictures.audioHashes(of: clip.path)))
             }
-            // With an open group of pictures, the first pictures of a file need the file before: only the joined file decodes
-            // whole. Other kinds must decode file by file as well.
+            // With an open group of pictures, the first pictures of a file need the file before: only the joined file
+            // decodes whole. Other kinds must decode file by file as well.
             switch clip.kind {
             case .changesFormat, .h265: break
             case .h264, .bFrames, .withAudio, .longGOP: try await decodeInTurn(files)

@@ -82,7 +82,8 @@ extension NodeTests {
             let gap = try #require(cluster.log.events(GapEvent.self, at: camera).last)
             #expect(gap.session == session)
             let lost = killed.timeIntervalSince1970 - Double(gap.from.milliseconds) / 1000
-            // One part of at most 1 s, and what was on its way to it: a frame that waits for its duration, one being coded.
+            // One part of at most 1 s, and what was on its way to it: a frame that waits for its duration, one being
+            // coded.
             #expect(lost <= 1.2, "\(lost) s before the kill were lost")
             return resumed.timeIntervalSince(killed)
         }

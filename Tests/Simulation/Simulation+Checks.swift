@@ -102,7 +102,8 @@ extension Simulation {
         if gap.from > end + slack || gap.to + slack < after.manifest.startedAt {
             promises.breaks(
                 4,
-                "\(name): frames are missing from \(end) to \(after.manifest.startedAt), the gap says \(gap.from) to \(gap.to), \(gap.cause)"
+                "\(name): frames are missing from \(end) to \(after.manifest.startedAt), the gap says "
+                    + " \(gap.from) to \(gap.to), \(gap.cause)"
             )
         }
         // What cost the frames happened after the last one that was kept was taken, or while parts waited.

@@ -31,7 +31,7 @@ extension Simulation {
         do throws(CodedError) {
             let path = try disk.create(manifest, startedAt: opening.time, writer: process.id)
             note(
-                "opens \(path) with frame \(opening.firstFrame), wish \(opening.wish.map { clock.reading.wall(at: $0).rfc3339 } ?? "none")"
+                "opens \(path) with frame \(opening.firstFrame), \(opening.wish == nil ? "unasked" : "as asked")"
             )
             report(
                 .segmentOpened(
@@ -137,7 +137,7 @@ extension Simulation {
         let cause: GapCause = error.code == .storageFull ? .storageFull : .storageFailed
         promises.excuse(cause, at: clock.now)
         note(
-            "lost from frame \(number), kept until \(clock.reading.wall(at: time)), next \(worker?.cutter.nextFrame ?? 0)"
+            "lost from \(number), kept until \(clock.reading.wall(at: time)), next \(worker?.cutter.nextFrame ?? 0)"
         )
         if worker?.cutter.session == session {
             worker?.cutter.lose(cause, at: time, firstLost: number, mayOpen: false)

@@ -1,9 +1,18 @@
 import Domain
+import Foundation
 import TestSupport
 import Testing
 
-/// Simulated camera-days under faults of every kind. A seed that fails prints itself and replays exactly.
+/// Simulated camera-days under faults of every kind. A seed that fails prints itself and replays exactly:
+/// `FRAMEKEEPER_SIMULATION_SEED=7 Tests/run.sh --filter fiveDaysOfFaults` runs that one alone.
 @Suite struct SimulationTests {
+    /// Two hundred camera-days; with `Tests/run.sh --full`, two thousand.
+    private static let seeds: ClosedRange<UInt64> = {
+        let environment = ProcessInfo.processInfo.environment
+        if let seed = environment["FRAMEKEEPER_SIMULATION_SEED"].flatMap(UInt64.init) { return seed...seed }
+        return environment["FRAMEKEEPER_TEST_FULL"] == nil ? 1...40 : 1...400
+    }()
+
     private static func settings(seed: UInt64) -> Simulation.Settings {
         var random = SeededRandom(seed: seed ^ 0xCA3E)
         var settings = Simulation.Settings(seed: seed)
@@ -18,7 +27,7 @@ import Testing
         return settings
     }
 
-    @Test(arguments: 1...40 as ClosedRange<UInt64>) func fiveDaysOfFaultsBreakNoPromise(seed: UInt64) {
+    @Test(arguments: seeds) func fiveDaysOfFaultsBreakNoPromise(seed: UInt64) {
         let outcome = Simulation(Self.settings(seed: seed)).run()
         #expect(outcome.broken.isEmpty, "\(report(outcome))")
         #expect(outcome.pictures > 10_000)

@@ -51,8 +51,8 @@ package struct ChildMachine: Sendable, Hashable {
         package var backoff = Backoff(first: .milliseconds(250), most: .seconds(30))
         /// Running as long as this, it is healthy again and failures count from 0.
         package var stableAfter: Duration = .seconds(60)
-        /// The most that a child waits which was killed (SIGKILL: a person, or a kernel without memory). That says little of
-        /// its health, and its session must go on within 2 s however often it happens.
+        /// The most that a child waits which was killed (SIGKILL: a person, or a kernel without memory). That says
+        /// little of its health, and its session must go on within 2 s however often it happens.
         package var killedWaitMax: Duration = .seconds(1)
         /// Another process owns its camera; asking more often only disturbs that one.
         package var fencedWait: Duration = .seconds(30)
