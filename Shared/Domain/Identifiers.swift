@@ -1,9 +1,33 @@
 /// The names of things in a fleet. Each is checked once, where it enters, and then carried as its own type,
 /// so that no unchecked text ever becomes a topic, a path or an argument.
 
+/// A text with rules: it exists only if it keeps them. Decoding checks it again.
+package protocol CheckedText: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible
+where RawValue == String {}
+
+extension CheckedText {
+    package var description: String { rawValue }
+
+    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard let checked = Self(rawValue: text) else {
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "not a valid \(Self.self): \(text.prefix(80))")
+        }
+        self = checked
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(rawValue)
+    }
+}
+
 /// A name that can stand in a topic level, a path and a command line: `[a-z0-9][a-z0-9_-]{0,62}`.
-package protocol CheckedName: RawRepresentable, Hashable, Sendable, Codable, Comparable, CustomStringConvertible
-where RawValue == String {
+package protocol CheckedName: CheckedText {
     init(unchecked: String)
 }
 
@@ -18,24 +42,6 @@ extension CheckedName {
             bytes.allSatisfy({ $0.isLowerAlphanumeric || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") })
         else { return nil }
         self.init(unchecked: rawValue)
-    }
-
-    package var description: String { rawValue }
-
-    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        guard let name = Self(rawValue: text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a valid name: \(text)")
-        }
-        self = name
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
     }
 }
 
@@ -82,7 +88,7 @@ package struct InstanceID: CheckedName {
 }
 
 /// One continuous wish to record: 32 lower-case hexadecimal digits, random, drawn by the Shell.
-package struct SessionID: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+package struct SessionID: CheckedText {
     package let rawValue: String
 
     /// Nil unless `rawValue` is 32 digits of `0-9a-f`.
@@ -102,26 +108,10 @@ package struct SessionID: Hashable, Sendable, Codable, Comparable, CustomStringC
 
     /// The eight digits that stand in file names.
     package var short: String { String(rawValue.prefix(8)) }
-    package var description: String { rawValue }
-    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        guard let id = Self(rawValue: text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a session id: \(text)")
-        }
-        self = id
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
-    }
 }
 
 /// Who holds a lease: `manual`, `motion:hall`, `schedule:night`, `always`.
-package struct Holder: Hashable, Sendable, Codable, Comparable, CustomStringConvertible {
+package struct Holder: CheckedText {
     package let rawValue: String
     package static let lengthMax = 64
     package static let manual = Holder(unchecked: "manual")
@@ -137,22 +127,5 @@ package struct Holder: Hashable, Sendable, Codable, Comparable, CustomStringConv
         }
         guard !rawValue.isEmpty, rawValue.utf8.count <= Self.lengthMax, allowed else { return nil }
         self.rawValue = rawValue
-    }
-
-    package var description: String { rawValue }
-    package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        guard let holder = Self(rawValue: text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a holder: \(text)")
-        }
-        self = holder
-    }
-
-    package func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
     }
 }
