@@ -1,0 +1,103 @@
+import BusContract
+import Domain
+import Foundation
+import TestSupport
+import Testing
+
+/// A camera that goes away or falls silent, and comes back; its neighbour notices nothing.
+extension NodeTests {
+    @Suite struct SourceLossTests {
+        @Test func anRTSPCameraGoesAndComesBack() async throws {
+            let port = try MosquittoBroker.freePort()
+            try await Cluster.run(cameras: Self.cameras(port), rotation: "2s") { cluster in
+                var server = try await startServer(port, cluster)
+                try await begin(cluster)
+                let lost = Date()
+                server.kill()
+                try await eventually("the loss is seen", within: .seconds(20)) { cluster.stream("door")?.error != nil }
+                let seen = lost.ago
+                #expect(cluster.stream("door")?.state == .failed && cluster.stream("door")?.retryAt != nil)
+                try await eventually("it was tried again", within: .seconds(20)) {
+                    (cluster.stream("door")?.restarts ?? 0) > 1
+                }
+                let back = Date()
+                server = try await startServer(port, cluster)
+                try await resumes(cluster)
+                print("source killed: seen after", seen, "recording again", back.ago, "after the camera was started")
+                try await endsWell(cluster, cause: .sourceLost)
+                server.kill()
+            }
+        }
+
+        @Test func anRTSPCameraFallsSilent() async throws {
+            let port = try MosquittoBroker.freePort()
+            try await Cluster.run(cameras: Self.cameras(port), rotation: "2s") { cluster in
+                let server = try await startServer(port, cluster)
+                try await begin(cluster)
+                let silent = Date()
+                server.signal(SIGSTOP)
+                try await eventually("the stall is seen", within: .seconds(20)) { cluster.stream("door")?.error != nil }
+                let seen = Date().timeIntervalSince(silent)
+                #expect(cluster.stream("door")?.error?.code == .timeout)
+                // Sooner would take a slow camera for a dead one.
+                #expect(seen > 1.5, "found after \(seen) s")
+                let back = Date()
+                server.signal(SIGCONT)
+                try await resumes(cluster)
+                print(
+                    "source stopped: stall seen after", String(format: "%.2f s,", seen), "recording again", back.ago,
+                    "after it went on")
+                try await endsWell(cluster, cause: .sourceStalled)
+                server.kill()
+            }
+        }
+
+        private static func cameras(_ port: Int) -> String {
+            """
+              door:
+                source: rtsp://127.0.0.1:\(port)/camera
+              front:
+                source: "test://pattern?size=160x120&fps=25"
+                encoder: {gop: 1s}
+            """
+        }
+
+        private func startServer(_ port: Int, _ cluster: Cluster) async throws -> ChildProcess {
+            let log = "\(cluster.folder)/camera-\(UUID().uuidString).log"
+            let server = try ChildProcess(
+                [
+                    try Products.project("compose/rtsp-camera.py"), "--port", "\(port)", "--size", "160x120", "--fps",
+                    "15", "--gop", "15",
+                ], output: log)
+            try await eventually("the RTSP camera answers", within: .seconds(20)) {
+                try String(contentsOfFile: log, encoding: .utf8).contains("rtsp://")
+            }
+            return server
+        }
+
+        private func begin(_ cluster: Cluster) async throws {
+            try await cluster.startRecording("front")
+            try await cluster.startRecording("door")
+            try await cluster.passSegments(1, of: "door")
+        }
+
+        private func resumes(_ cluster: Cluster) async throws {
+            try await eventually("the session goes on", within: .seconds(40)) {
+                cluster.stream("door")?.state == .active && cluster.recording("door")?.state == .recording
+                    && !cluster.gaps("door").isEmpty
+            }
+        }
+
+        private func endsWell(_ cluster: Cluster, cause: GapCause) async throws {
+            try await cluster.passSegments(2, of: "door")
+            #expect((cluster.stream("door")?.restarts ?? 0) >= 1)
+            try await cluster.stopAndVerify("door", "front")
+            #expect(cluster.gaps("door").map(\.cause) == [cause])
+            #expect(cluster.holes("door").count == 1)
+            #expect(Set(cluster.segments("door").map(\.session)).count == 1)
+            #expect(cluster.gaps("front").isEmpty && cluster.holes("front").isEmpty)
+            #expect(cluster.stream("front")?.restarts == 0)
+            try await cluster.probe(cluster.files("door"))
+        }
+    }
+}
