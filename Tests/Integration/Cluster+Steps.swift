@@ -36,10 +36,12 @@ extension Cluster {
         }
     }
 
+    /// Each gap once, as it was told last.
     func gaps(_ camera: String) -> [GapEvent] {
-        // An event may come twice; its key is the session and the beginning.
-        var seen: Set<WallTime> = []
-        return log.events(GapEvent.self, at: CameraID(unchecked: camera)).filter { seen.insert($0.from).inserted }
+        // Told again, a gap has grown; its key is the session and the beginning.
+        var newest: [WallTime: GapEvent] = [:]
+        for gap in log.events(GapEvent.self, at: CameraID(unchecked: camera)) { newest[gap.from] = gap }
+        return newest.values.sorted { $0.from < $1.from }
     }
 
     func stream(_ camera: String) -> StreamState? { log.state(StreamState.self, at: CameraID(unchecked: camera)) }

@@ -1,6 +1,7 @@
 import BusContract
 import Domain
 import Foundation
+import Ledger
 import TestSupport
 import Testing
 
@@ -67,6 +68,8 @@ extension NodeTests {
             let lost = try #require(gaps.first?.framesLost)
             #expect(lost > 0)
             #expect(cluster.holes("front") == [lost], "the numbers count the same frames")
+            let ledger = try LedgerStore(storage: disk, access: .reader, now: WallTime(milliseconds: 0))
+            #expect(try ledger.gaps(LedgerQuery()).map(\.framesLost) == [lost])
             let names = FileManager.default.enumerator(atPath: "\(disk)/front")?.compactMap { $0 as? String } ?? []
             let files = names.filter { $0.hasSuffix(".mp4") }.map { "\(disk)/front/\($0)" }
             #expect(files.allSatisfy { !$0.hasSuffix(".partial.mp4") })

@@ -49,9 +49,12 @@ extension NodeTests {
                 #expect(before.segments.count >= 4 && before.gaps.count == 1)
                 let keeps = try harm("\(cluster.storage)/\(LedgerStore.fileName)")
                 let begin = Date()
+                cluster.log.forgetStates()
                 try cluster.launch()
                 try await eventually("the ledger is rebuilt", within: .seconds(40)) {
-                    (try? rows(cluster)) == before
+                    // Not the damaged one, which may still be readable in part.
+                    cluster.log.state(StorageState.self, at: NodeID(unchecked: "node1")) != nil
+                        && (try? rows(cluster)) == before
                 }
                 print("ledger rebuilt of \(before.segments.count) files", begin.ago, "after the start")
                 try await cluster.verify()
@@ -61,7 +64,7 @@ extension NodeTests {
             }
         }
 
-        /// What must be the same in the end.
+        /// What must be the same in the end. A segment whose worker died before its first part has a row and no file.
         private struct Rows: Equatable {
             struct Segment: Equatable {
                 var session: SessionID
@@ -83,7 +86,7 @@ extension NodeTests {
 
         private func rows(_ cluster: Cluster) throws -> Rows {
             let ledger = try LedgerStore(storage: cluster.storage, access: .reader, now: .init(milliseconds: 0))
-            let segments = try ledger.segments(LedgerQuery()).sorted { $0.index < $1.index }
+            let segments = try ledger.segments(LedgerQuery(states: [.closed])).sorted { $0.index < $1.index }
             let gaps = try ledger.gaps(LedgerQuery()).sorted { $0.from < $1.from }
             return Rows(
                 segments: segments.map {
