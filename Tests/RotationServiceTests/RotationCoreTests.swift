@@ -53,7 +53,9 @@ import Testing
         for folder in settings.folders {
             _ = core.handle(.scanEnded(folder.folder, .everything, .success(ScanCounts())), at: at(0))
             _ = core.handle(
-                .inventoryTaken(folder.folder, .success(Inventory(cameras: [], totalBytes: 9, freeBytes: 5))),
+                .inventoryTaken(
+                    folder.folder, .success(Inventory(cameras: [], totalBytes: 9_000_000_000, freeBytes: 5_000_000_000))
+                ),
                 at: at(0))
         }
         return core
@@ -119,7 +121,9 @@ import Testing
                 note(
                     core.handle(
                         .inventoryTaken(
-                            Self.main, .success(Inventory(cameras: [], totalBytes: 9, freeBytes: 5))), at: now))
+                            Self.main,
+                            .success(Inventory(cameras: [], totalBytes: 9_000_000_000, freeBytes: 5_000_000_000))),
+                        at: now))
             }
         }
         #expect(commands >= 10)
@@ -129,7 +133,7 @@ import Testing
         let core = Self.settled()
         #expect(core.handle(.woke, at: Self.at(1)) == [.wake(Self.at(5).monotonic)], "one more look after the scan")
         #expect(core.handle(.woke, at: Self.at(5)).contains(.takeInventory(Self.main)))
-        let taken = Inventory(cameras: [], totalBytes: 9, freeBytes: 5)
+        let taken = Inventory(cameras: [], totalBytes: 9_000_000_000, freeBytes: 5_000_000_000)
         #expect(
             core.handle(.inventoryTaken(Self.main, .success(taken)), at: Self.at(5)) == [.wake(Self.at(65).monotonic)])
     }

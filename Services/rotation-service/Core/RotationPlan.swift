@@ -40,7 +40,7 @@ package struct RotationPlan: Hashable, Sendable {
     private let shift: Duration
     private var session: Session?
     private var next: Boundary?
-    /// The boundary that passed last in this session.
+    /// The boundary of this session that passed or was commanded last.
     private var passed: MonotonicTime?
     private var last: RotationState.Last?
     private var published: RotationState?
@@ -109,6 +109,8 @@ package struct RotationPlan: Hashable, Sendable {
         let isDue = boundary.monotonic - lead <= now.monotonic && now.monotonic < boundary.monotonic
         if isDue, !boundary.isCommanded {
             next?.isCommanded = true
+            // The worker will cut there, even if the clock steps before the moment comes.
+            passed = boundary.monotonic
             if session.isRecording { steps.append(.command(at: boundary.at, expiry: lead + Self.commandExpiry)) }
         }
         return steps
