@@ -32,7 +32,8 @@ package struct LeaseBook: Hashable, Sendable {
             snapshot: leases(for: .snapshot).count)
     }
 
-    /// Takes a lease or extends the holder's. Throws `conflict` when there are too many holders.
+    /// Takes a lease or extends the holder's. Throws `conflict` when there are too many holders; the configuration's
+    /// own always fits.
     package mutating func take(
         _ useCase: UseCase, holder: Holder, duration: Duration?, at now: Now
     ) throws(CodedError) {
@@ -45,7 +46,7 @@ package struct LeaseBook: Hashable, Sendable {
             held[place].until = until
             held[place].deadline = deadline
         } else {
-            guard held.count < Self.holdersMax else {
+            guard held.count < Self.holdersMax || holder == .always else {
                 throw CodedError(.conflict, "\(Self.holdersMax) holders have leases already")
             }
             held.append(Lease(holder: holder, since: now.wall, until: until, deadline: deadline))

@@ -46,7 +46,8 @@ extension WorkerCore {
         _ remembered: WorkerMemory.Session, tail: SessionTail?, clock: SessionClock, end: WallTime, at now: Now
     ) -> [WorkerEffect] {
         let nextIndex = max(tail.map { $0.lastIndex + 1 } ?? 0, remembered.nextIndex)
-        let nextFrame = tail?.nextFrame ?? remembered.nextFrame
+        // The newest segment's first frame is used up even where its file is lost or cannot be read.
+        let nextFrame = max(tail?.nextFrame ?? 0, remembered.nextFrame)
         // A session that never had a segment begins now; there is nothing that could have been lost.
         let gap = SegmentCutter.PendingGap(
             from: clock.monotonic(at: end), cause: .workerDied, firstLost: nextFrame, isCounted: false)
@@ -67,7 +68,8 @@ extension WorkerCore {
             endingSessions.append(session.id)
             lastClock = session.clock
             self.session = nil
-            return [.endSession(.stop)]
+            let error = CodedError(.conflict, "the recording was stopped before its first frame was on disk")
+            return refuseStarts(error) + [.endSession(.stop)]
         }
         return []
     }
@@ -137,7 +139,7 @@ extension WorkerCore {
     mutating func sessionEnded(_ id: SessionID, gap: SegmentCutter.EndedGap?) -> [WorkerEffect] {
         var effects: [WorkerEffect] = []
         // A worker that stops leaves its gap to the next one, which knows when frames came again.
-        if stopCause == nil, let gap, let clock = endedClock(id) {
+        if stopCause == nil || session?.id != id, let gap, let clock = endedClock(id) {
             effects.append(.emitGap(gap.event(id, clock: clock)))
         }
         endingSessions.removeAll { $0 == id }
@@ -194,17 +196,19 @@ extension WorkerCore {
 
     // MARK: The end of the process
 
-    mutating func stopDemanded(_ cause: StopCause) -> [WorkerEffect] {
+    mutating func stopDemanded(_ cause: StopCause, at now: Now) -> [WorkerEffect] {
         guard stopCause == nil else { return [] }
         stopCause = cause
+        exitBy = now.monotonic + Self.exitTimeout
         guard let session else { return [.closeSource] }
         endingSessions.append(session.id)
         return [.endSession(.shutdown), .closeSource]
     }
 
-    /// Leaves when the last file is complete.
-    mutating func settleStop() -> [WorkerEffect] {
-        guard let stopCause, endingSessions.isEmpty, !hasExited else { return [] }
+    /// Leaves when the last file is complete, or when waiting longer is in vain: the next worker finishes the file.
+    mutating func settleStop(at now: Now) -> [WorkerEffect] {
+        guard let stopCause, !hasExited else { return [] }
+        guard endingSessions.isEmpty || exitBy.map({ $0 <= now.monotonic }) ?? false else { return [] }
         hasExited = true
         return [.exit(stopCause)]
     }

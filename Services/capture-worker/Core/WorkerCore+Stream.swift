@@ -15,7 +15,9 @@ extension WorkerCore {
 
     mutating func settleStream(at now: Now) -> [WorkerEffect] {
         let wish = streamWish
-        guard wish != stream.wish else { return [] }
+        // A file that played to its end stays idle though pre-roll wants it warm; a new lease plays it again.
+        let isDue = stream.state == .idle && !leases.isEmpty
+        guard wish != stream.wish || isDue else { return [] }
         return streamEffects(.wishChanged(wish), at: now)
     }
 

@@ -76,6 +76,8 @@ package struct WorkerCore: Hashable, Sendable {
     package static let rotationTimeout: Duration = .seconds(30)
     /// How long a reply to a stop waits for the last file.
     package static let stopTimeout: Duration = .seconds(15)
+    /// How long a worker that must end waits for its last file. A disk that hangs longer has cost that part already.
+    package static let exitTimeout: Duration = .seconds(30)
     /// Replies that wait at once; more commands are refused with `conflict`.
     package static let waitersMax = 256
     /// Between attempts to write again after the disk refused.
@@ -99,6 +101,8 @@ package struct WorkerCore: Hashable, Sendable {
     var waiters: [Waiter] = []
     var isStarted = false
     var stopCause: StopCause?
+    /// With `stopCause`: when the process ends even if its last file is not complete.
+    var exitBy: MonotonicTime?
     var hasExited = false
     private var generator: SplitMix64
     private var published = Published()
@@ -141,12 +145,16 @@ package struct WorkerCore: Hashable, Sendable {
         case .storageFailed(let id, let error): storageFailed(id, error, at: now)
         case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)
         case .woke: woke(at: now)
-        case .stopDemanded(let cause): stopDemanded(cause)
+        case .stopDemanded(let cause): stopDemanded(cause, at: now)
         }
     }
 
     /// Brings everything that follows from leases and clocks up to date, then says what changed.
     private mutating func settle(at now: Now) -> [WorkerEffect] {
+        guard stopCause == nil || isStarted else {
+            // Told to stop while it still waited for its folder: there is nothing to finish.
+            return settleStop(at: now)
+        }
         guard isStarted else { return [] }
         var effects: [WorkerEffect] = []
         if stopCause == nil {
@@ -154,7 +162,7 @@ package struct WorkerCore: Hashable, Sendable {
             effects += settleSession(at: now)
             effects += settleStream(at: now)
         } else {
-            effects += settleStop()
+            effects += settleStop(at: now)
         }
         effects += timeOutWaiters(at: now)
         effects += announce(at: now)
@@ -191,7 +199,7 @@ package struct WorkerCore: Hashable, Sendable {
 
     private var nextDeadline: MonotonicTime? {
         let waiting = waiters.map(\.deadline)
-        let others = [leases.nextDeadline, stream.nextDeadline, session?.storageRetryAt].compactMap { $0 }
+        let others = [leases.nextDeadline, stream.nextDeadline, session?.storageRetryAt, exitBy].compactMap { $0 }
         return (waiting + others).min()
     }
 
