@@ -59,7 +59,7 @@ final class CapturePipeline: Sendable {
         recorder = SegmentRecorder(
             SegmentRecorder.Settings(storage: camera.storage.path, durability: camera.storage.durability),
             report: report)
-        recorder.start { [weak self] loss in self?.storageLost(loss) }
+        recorder.start { [weak self] loss in self?.storageLost(loss) ?? false }
     }
 
     // MARK: The source's life
@@ -117,7 +117,10 @@ final class CapturePipeline: Sendable {
         do {
             var format = try source.open()
             var feed = FrameFeed(format, run: run, paces: source.paces)
-            state.withLock { $0.run = run }
+            state.withLock { state in
+                // A run that was closed while it opened must not bring its frames in behind the close.
+                if runs.withLock({ $0.wanted == run }) { state.run = run }
+            }
             report(.sourceOpened(format.facts(keepsTime: source.paces), run: run))
             while true {
                 switch try source.next() {
@@ -232,14 +235,17 @@ final class CapturePipeline: Sendable {
             guard place.gap == nil, state.run != 0 else { return }
             let from = ServiceClock.now().monotonic - preroll
             for kept in state.ring.elements(from: from) { record(kept, in: &state) }
+            recorder.queue.allowBurst()
         }
     }
 
     func endSession(_ reason: SegmentEnd) {
         state.withLock { state in
             guard let session = state.cutter.session else { return }
-            let gap = state.cutter.end(at: ServiceClock.now().monotonic)
-            recorder.queue.put(.end(session, reason, gap))
+            let (now, nextFrame) = (ServiceClock.now().monotonic, state.cutter.nextFrame)
+            let gap = state.cutter.end(at: now)
+            recorder.queue.put(
+                .end(SessionEnding(session: session, reason: reason, gap: gap, at: now, nextFrame: nextFrame)))
         }
     }
 
@@ -262,14 +268,14 @@ final class CapturePipeline: Sendable {
 
     func allowOpening() { state.withLock { $0.cutter.allowOpening() } }
 
-    /// Takes back what the recorder could not write, and what waits behind it.
-    private func storageLost(_ loss: SegmentRecorder.Loss) {
+    /// Takes back what the recorder could not write, and what waits behind it. False if the session has ended.
+    private func storageLost(_ loss: SegmentRecorder.Loss) -> Bool {
         state.withLock { state in
-            guard state.cutter.session == loss.session else { return }
-            let cause: GapCause = loss.error.code == .storageFull ? .storageFull : .storageFailed
+            guard state.cutter.session == loss.session else { return false }
             state.cutter.lose(
-                cause, at: loss.keptUntil, firstLost: loss.firstLost, mayOpen: false)
+                loss.cause, at: loss.keptUntil, firstLost: loss.firstLost, mayOpen: false)
             recorder.queue.dropMedia()
+            return true
         }
     }
 

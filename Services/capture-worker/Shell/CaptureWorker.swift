@@ -69,7 +69,11 @@ package struct CaptureWorker {
         for listener in listeners { listener.cancel() }
         pipeline.quit()
         await bus.stop()
-        return cause == .fenced ? .fenced : .done
+        return switch cause {
+        case .signal: .done
+        case .fenced: .fenced
+        case .failed: .failed
+        }
     }
 
     /// Waits for the camera's folder: an older worker that was just fenced may still be finishing its last file.
@@ -123,12 +127,14 @@ package struct CaptureWorker {
 
     /// What an earlier worker of this camera left, in memory and on disk.
     private func remembered() async -> WorkerEvent {
-        let reader = SessionTailReader(storage: camera.storage.path, camera: camera.id)
+        let reader = SessionTailReader(storage: camera.storage.path, camera: camera.id) { [logger] path, error in
+            logger.error(
+                "segment not readable", metadata: ["file": "\(path.relativePath)", "error": "\(error)"])
+        }
         do {
             return try await BlockingThread.run("recovery") { [memory] () throws(CodedError) in
                 guard let memory = try memory.read() else { return .started(nil, tail: nil) }
-                return .started(
-                    memory, tail: try memory.session.flatMap { session throws(CodedError) in try reader.read(session) })
+                return .started(memory, tail: memory.session.flatMap { reader.read($0) })
             }
         } catch {
             logger.error("earlier session not readable", metadata: ["error": "\(error)"])
@@ -215,8 +221,11 @@ extension CaptureWorker {
         timers.wake?.cancel()
         timers.wake = time.map { time in
             Task { [feed] in
-                let rest = time - ServiceClock.now().monotonic
-                guard (try? await Task.sleep(for: max(rest, .zero))) != nil else { return }
+                // A wake that came early would be the last one: the Core asks only when its deadline changes.
+                while ServiceClock.now().monotonic < time {
+                    let rest = time - ServiceClock.now().monotonic
+                    guard (try? await Task.sleep(for: max(rest, .milliseconds(1)))) != nil else { return }
+                }
                 feed.yield(.happened(.woke))
             }
         }
@@ -230,6 +239,8 @@ extension CaptureWorker {
             return
         }
         guard timers.stats == nil else { return }
+        let counts = pipeline.takeStats()
+        timers.lastStats = (ServiceClock.now().monotonic, counts.frames, counts.bytes)
         timers.stats = Task { [feed] in
             while (try? await Task.sleep(for: Self.statsInterval)) != nil { feed.yield(.statsDue) }
         }

@@ -35,6 +35,8 @@ struct CommandDesk {
         _ message: InboundMessage
     ) -> (token: CommandToken, command: Result<CameraCommand, CodedError>)? {
         guard let topic = CameraCommandTopic(topic: message.topic) else { return nil }
+        // How a retained message is cleared, which is what a refusal of one asks for.
+        if message.isRetained, message.payload.isEmpty { return nil }
         let request = BusCodec.command(message, root: root)
         nextToken += 1
         let token = CommandToken(number: nextToken)

@@ -11,7 +11,7 @@ enum RecorderJob: Sendable {
     /// Ends the open segment, the session goes on.
     case close(SegmentEnd)
     /// Ends the session, and its open segment with it.
-    case end(SessionID, SegmentEnd, SegmentCutter.EndedGap?)
+    case end(SessionEnding)
     /// Ends the thread.
     case quit
 
@@ -21,6 +21,26 @@ enum RecorderJob: Sendable {
         case .open, .packet: true
         case .close, .end, .quit: false
         }
+    }
+}
+
+/// How a session ended, as the pipeline saw it.
+struct SessionEnding: Sendable {
+    var session: SessionID
+    var reason: SegmentEnd
+    /// The gap that was open then.
+    var gap: SegmentCutter.EndedGap?
+    var at: MonotonicTime
+    /// One above the last number given.
+    var nextFrame: UInt64
+
+    /// The gap to tell when frames before the end turn out not to be on disk, too late for the pipeline to know.
+    func gap(after loss: SegmentRecorder.Loss?) -> SegmentCutter.EndedGap? {
+        guard let loss, loss.session == session, loss.firstLost < nextFrame else { return gap }
+        let counted = gap.map { $0.framesLost != nil } ?? true
+        return SegmentCutter.EndedGap(
+            from: loss.keptUntil, to: max(gap?.to ?? at, loss.keptUntil), cause: loss.cause,
+            framesLost: counted ? nextFrame - loss.firstLost : nil)
     }
 }
 
@@ -51,6 +71,8 @@ final class RecorderQueue: @unchecked Sendable {
     private var jobs: [RecorderJob?] = []
     private var head = 0
     private var bytes = 0
+    /// What a pre-roll has put in at once, on top of the bounds, until the queue has drained.
+    private var burst = (bytes: 0, jobs: 0)
     private var isQuitting = false
 
     init() {
@@ -81,7 +103,12 @@ final class RecorderQueue: @unchecked Sendable {
     var depth: Int { locked { jobs.count - head } }
     var isLow: Bool { locked { bytes <= Self.bytesLow } }
     var hasRoom: Bool { locked { isWithinBounds } }
-    private var isWithinBounds: Bool { bytes < Self.bytesMax && jobs.count - head < Self.jobsMax }
+    private var isWithinBounds: Bool {
+        bytes < Self.bytesMax + burst.bytes && jobs.count - head < Self.jobsMax + burst.jobs
+    }
+
+    /// Takes what waits now as a burst that is no sign of a slow disk: the frames of a pre-roll are in memory anyway.
+    func allowBurst() { locked { burst = (bytes, jobs.count - head) } }
 
     /// Blocks a source that is faster than the disk until there is room, or until the queue quits.
     func waitForRoom() {
@@ -94,7 +121,10 @@ final class RecorderQueue: @unchecked Sendable {
         locked {
             jobs.append(job)
             if case .packet(let packet) = job { bytes += packet.byteCount }
-            if case .quit = job { isQuitting = true }
+            if case .quit = job {
+                isQuitting = true
+                pthread_cond_broadcast(drained)
+            }
             pthread_cond_signal(filled)
         }
     }
@@ -106,6 +136,7 @@ final class RecorderQueue: @unchecked Sendable {
             jobs = Array(kept)
             head = 0
             bytes = 0
+            burst = (0, 0)
             pthread_cond_broadcast(drained)
         }
     }
@@ -134,6 +165,7 @@ final class RecorderQueue: @unchecked Sendable {
         jobs[head] = nil
         head += 1
         if case .packet(let packet)? = job { bytes -= packet.byteCount }
+        if bytes <= Self.bytesLow, jobs.count - head <= Self.jobsMax / 4 { burst = (0, 0) }
         if head == jobs.count || head > 4096 {
             jobs.removeFirst(head)
             head = 0

@@ -37,10 +37,13 @@ final class SegmentRecorder: Sendable {
         /// Up to when frames are on disk.
         var keptUntil: MonotonicTime
         var error: CodedError
+
+        var cause: GapCause { error.code == .storageFull ? .storageFull : .storageFailed }
     }
 
-    /// Starts the thread. `lose` is called on it, before anything else is written.
-    func start(lose: @escaping @Sendable (Loss) -> Void) {
+    /// Starts the thread. `lose` is called on it, before anything else is written; it is false if the session has
+    /// ended, so that its gap is for the recorder to tell.
+    func start(lose: @escaping @Sendable (Loss) -> Bool) {
         BlockingThread.start("recorder") { self.run(lose) }
     }
 
@@ -55,7 +58,9 @@ final class SegmentRecorder: Sendable {
     /// The open file, if there is one, and whom to tell when it is lost.
     private struct Slot {
         var file: Open?
-        let lose: @Sendable (Loss) -> Void
+        /// What a session has lost whose end is still in the queue.
+        var untold: Loss?
+        let lose: @Sendable (Loss) -> Bool
     }
 
     private struct Open {
@@ -76,7 +81,7 @@ final class SegmentRecorder: Sendable {
         var nextOnDisk: UInt64 { plan.opening.firstFrame + framesOnDisk }
     }
 
-    private func run(_ lose: @escaping @Sendable (Loss) -> Void) {
+    private func run(_ lose: @escaping @Sendable (Loss) -> Bool) {
         var slot = Slot(lose: lose)
         while true {
             let timeout = slot.file?.writer.hasUnwritten == true ? Self.flushAfter : nil
@@ -88,9 +93,10 @@ final class SegmentRecorder: Sendable {
             case .open(let plan, let nextVideoDTS): turn(&slot, to: plan, nextVideoDTS: nextVideoDTS)
             case .packet(let packet): append(packet, to: &slot)
             case .close(let reason): finish(&slot, reason: reason, nextVideoDTS: nil)
-            case .end(let session, let reason, let gap):
-                finish(&slot, reason: reason, nextVideoDTS: nil)
-                report(.sessionEnded(session, gap))
+            case .end(let ending):
+                finish(&slot, reason: ending.reason, nextVideoDTS: nil)
+                report(.sessionEnded(ending.session, ending.gap(after: slot.untold)))
+                slot.untold = nil
             case .quit:
                 finish(&slot, reason: .shutdown, nextVideoDTS: nil)
                 return
@@ -99,6 +105,8 @@ final class SegmentRecorder: Sendable {
     }
 
     private func turn(_ slot: inout Slot, to plan: SegmentPlan, nextVideoDTS: Int64?) {
+        // What follows a loss up to the session's end is part of the loss.
+        guard slot.untold?.session != plan.opening.session else { return }
         let next: Open
         do {
             next = Open(
@@ -107,7 +115,7 @@ final class SegmentRecorder: Sendable {
                     durability: settings.durability), plan: plan)
         } catch {
             finish(&slot, reason: .error, nextVideoDTS: nextVideoDTS)
-            lost(error, from: plan.opening.firstFrame, keptUntil: plan.opening.time, of: plan, in: slot)
+            lost(error, from: plan.opening.firstFrame, keptUntil: plan.opening.time, of: plan, in: &slot)
             return
         }
         let file = next.writer.path.relativePath
@@ -171,15 +179,15 @@ final class SegmentRecorder: Sendable {
     private func fail(_ slot: inout Slot, _ error: CodedError) {
         guard let failed = slot.file else { return }
         slot.file = nil
-        lost(error, from: failed.nextOnDisk, keptUntil: failed.keptUntil, of: failed.plan, in: slot)
+        lost(error, from: failed.nextOnDisk, keptUntil: failed.keptUntil, of: failed.plan, in: &slot)
         abandon(failed)
     }
 
     private func lost(
-        _ error: CodedError, from number: UInt64, keptUntil: MonotonicTime, of plan: SegmentPlan, in slot: Slot
+        _ error: CodedError, from number: UInt64, keptUntil: MonotonicTime, of plan: SegmentPlan, in slot: inout Slot
     ) {
-        slot.lose(
-            Loss(session: plan.opening.session, firstLost: number, keptUntil: keptUntil, error: error))
+        let loss = Loss(session: plan.opening.session, firstLost: number, keptUntil: keptUntil, error: error)
+        if !slot.lose(loss), slot.untold == nil { slot.untold = loss }
         report(.storageFailed(plan.opening.session, error))
     }
 

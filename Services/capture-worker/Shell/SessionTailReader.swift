@@ -7,15 +7,19 @@ internal import Media
 struct SessionTailReader: Sendable {
     let storage: String
     let camera: CameraID
+    let unreadable: @Sendable (SegmentPath, CodedError) -> Void
 
-    /// Nil if the session has no file. Blocks on the disk.
-    func read(_ session: WorkerMemory.Session) throws(CodedError) -> SessionTail? {
+    /// Nil if the session has no readable file. Blocks on the disk. A file that cannot be read is passed over and told:
+    /// the recording must go on all the same, and the rotation-service deals with the file.
+    func read(_ session: WorkerMemory.Session) -> SessionTail? {
         var recovered: [SegmentClosed] = []
         var last: (path: SegmentPath, inspection: SegmentInspection)?
-        for path in segments(of: session).sorted(by: { $0.index < $1.index }) {
-            guard let found = try facts(of: path) else { continue }
-            if path.isPartial, let closed = closed(found) { recovered.append(closed) }
-            last = found
+        // From the newest back: of a day's thousands of files only those that can tell the end are opened.
+        let newestFirst = segments(of: session).sorted { $0.index > $1.index }
+        for path in newestFirst where path.isPartial || last == nil {
+            guard let found = facts(of: path) else { continue }
+            if path.isPartial, let closed = closed(found) { recovered.insert(closed, at: 0) }
+            last = last ?? found
         }
         guard let (path, inspection) = last, let manifest = inspection.manifest else { return nil }
         return SessionTail(
@@ -36,15 +40,18 @@ struct SessionTailReader: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     }
 
-    private func facts(
-        of path: SegmentPath
-    ) throws(CodedError) -> (path: SegmentPath, inspection: SegmentInspection)? {
+    private func facts(of path: SegmentPath) -> (path: SegmentPath, inspection: SegmentInspection)? {
         let absolute = "\(storage)/\(path.relativePath)"
-        guard path.isPartial else { return (path, try SegmentFileReader.inspect(absolute)) }
-        guard let recovered = try SegmentRecovery.finish(absolute), let inspection = recovered.inspection,
-            recovered.finalPath != nil
-        else { return nil }
-        return (path, inspection)
+        do throws(CodedError) {
+            let inspection =
+                path.isPartial
+                ? try SegmentRecovery.finish(absolute)?.inspection : try SegmentFileReader.inspect(absolute)
+            guard let inspection, inspection.manifest != nil else { return nil }
+            return (path, inspection)
+        } catch {
+            unreadable(path, error)
+            return nil
+        }
     }
 
     private func closed(_ found: (path: SegmentPath, inspection: SegmentInspection)) -> SegmentClosed? {
