@@ -32,6 +32,15 @@ struct CommandTests {
         #expect(answer.errors.contains("Usage:"))
     }
 
+    @Test("A program that asked for JSON gets its wrong usage as JSON")
+    func usageAsJSON() throws {
+        let fixture = try CommandFixture()
+        let answer = try fixture.run("record", "start", "front", "--for", "soon", "--json")
+        #expect(answer.exit == 64)
+        #expect(answer.output.hasPrefix("{\"error\":{\"code\":\"invalid_argument\""))
+        #expect(answer.errors.contains("Usage:"))
+    }
+
     @Test("config check names every fault like a compiler and ends with 78")
     func configCheck() throws {
         let fixture = try CommandFixture("nod: x\ncameras: {a: {}}\n")

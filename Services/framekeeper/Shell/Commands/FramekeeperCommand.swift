@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import Domain
 internal import ServiceKit
 
 /// The person's tool. Commands are in the files beside this one.
@@ -19,7 +20,23 @@ package struct FramekeeperCommand: AsyncParsableCommand {
     package init() {}
 
     /// Reads the command line and runs what it names; ends the process where a command fails.
-    package static func start() async { await main() }
+    package static func start() async {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        do {
+            var command = try parseAsRoot(arguments)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            // A program that asked for JSON gets it for its own mistakes too; the usage still goes to standard error.
+            if exitCode(for: error) == .validationFailure, arguments.contains("--json") {
+                CommandFailure(.usage, message(for: error), code: .invalidArgument).report(json: true)
+            }
+            exit(withError: error)
+        }
+    }
 }
 
 struct VersionCommand: FramekeeperSubcommand {

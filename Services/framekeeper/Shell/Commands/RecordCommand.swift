@@ -125,7 +125,7 @@ struct CameraRequest: Sendable {
             replies = .failure(failure(error, configuration))
         }
         await visit.end()
-        return try report(try replies.get(), line)
+        return try report(try replies.get(), configuration, line)
     }
 
     private func ask<R: Codable & Hashable & Sendable>(
@@ -161,7 +161,23 @@ struct CameraRequest: Sendable {
         return failure
     }
 
-    private func report<R>(_ replies: [Reply<R>], _ line: (R) -> String) throws(CommandFailure) -> ServiceExit {
+    /// What to do about a refusal, where that is plain.
+    private func hint(_ code: ErrorCode, _ configuration: ClusterConfiguration) -> String? {
+        switch code {
+        case .unknownCamera:
+            "the configuration knows " + configuration.cameras.map(\.id.rawValue).joined(separator: ", ")
+        case .notReady where noun == "rotation": "framekeeper record start begins a recording"
+        case .sourceUnavailable: "check the camera; framekeeper record stop gives the lease back"
+        case .storageFull, .storageFailed: "framekeeper status shows the storage"
+        case .notReady, .invalidPayload, .invalidArgument, .unknownCommand, .retainedCommand, .expired,
+            .payloadTooLarge, .unauthorized, .mediaServerUnavailable, .timeout, .conflict, .internal:
+            nil
+        }
+    }
+
+    private func report<R>(
+        _ replies: [Reply<R>], _ configuration: ClusterConfiguration, _ line: (R) -> String
+    ) throws(CommandFailure) -> ServiceExit {
         let terminal = Terminal()
         var exit = ServiceExit.done
         for reply in replies {
@@ -171,7 +187,9 @@ struct CameraRequest: Sendable {
             } else if let result = reply.result {
                 terminal.print(line(result))
             } else {
-                CommandFailure(refusal: reply.error).report(json: false)
+                var failure = CommandFailure(refusal: reply.error)
+                failure.hint = hint(failure.code, configuration)
+                failure.report(json: false)
             }
         }
         return exit

@@ -11,7 +11,9 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "export", abstract: "Join the files of a time range into one MP4, without coding anew.",
         discussion: """
-            The range is widened to key frames. A session is exported whole without --from and --to.
+            The range is widened to key frames. A session is exported whole without --from and --to. Several sessions of
+            the range become one file; time without frames stays time, so that the clip's clock is the camera's. What a
+            session repeats of the one before, as its pre-roll, stands in both.
             Example: framekeeper recordings export --camera front --from 10m --to 5m -o clip.mp4
             """)
 
@@ -35,6 +37,7 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
 
     private struct Report: Encodable, Sendable {
         var file: String
+        var sessions: Int
         var segments: Int
         var frames: Int
         var durationSeconds: Double
@@ -53,7 +56,8 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         } else {
             terminal.print(
                 "\(report.file): \(report.frames) frames, \(report.durationSeconds) s, \(ByteCount(report.bytes)), "
-                    + "from \(report.segments) files")
+                    + "from \(report.segments) files"
+                    + (report.sessions > 1 ? " of \(report.sessions) sessions" : ""))
         }
         return .done
     }
@@ -61,22 +65,26 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
     private func join(_ configuration: ClusterConfiguration, _ terminal: Terminal) throws(CommandFailure) -> Report {
         let (folder, rows) = try rows(configuration)
         var pieces: [SegmentJoiner.Piece] = []
-        var sessionStart: WallTime?
+        var start: WallTime?
         for row in rows {
             let path = "\(folder.storage)/\(row.path)"
             let manifest = try manifest(path)
-            sessionStart = sessionStart ?? manifest.sessionStartedAt
+            let base = start ?? manifest.sessionStartedAt
+            start = base
             pieces.append(
                 SegmentJoiner.Piece(
-                    path: path, sessionOffset: .nanoseconds(manifest.sessionOffsetNanoseconds)))
+                    path: path,
+                    sessionOffset: manifest.sessionStartedAt - base
+                        + .nanoseconds(manifest.sessionOffsetNanoseconds)))
         }
         let name = output
         do throws(CodedError) {
-            let joined = try SegmentJoiner.join(pieces, range: range(sessionStart), output: output) { fraction in
+            let joined = try SegmentJoiner.join(pieces, range: range(start), output: output) { fraction in
                 terminal.progress(ProgressBar.text(fraction, name))
             }
             return Report(
-                file: output, segments: pieces.count, frames: joined.videoFrames,
+                file: output, sessions: Set(rows.map(\.session)).count, segments: pieces.count,
+                frames: joined.videoFrames,
                 durationSeconds: joined.duration.publishedSeconds, bytes: joined.bytes)
         } catch {
             throw CommandFailure(.failed, error.description, hint: hint(error), code: error.code)
@@ -90,7 +98,7 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
             : "the camera's format changed on the way; export the parts with --from and --to"
     }
 
-    /// On the session's timeline; nil: all of it.
+    /// On the timeline of the first session; nil: all of it.
     private func range(_ start: WallTime?) -> Range<Duration>? {
         guard let start, from != nil || to != nil else { return nil }
         let lower = from.map { max($0.time - start, .zero) } ?? .zero
@@ -109,7 +117,13 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         }
     }
 
-    /// The complete segments of the range, all of one session.
+    /// By the sessions' beginnings, then by index: a session that began with pre-roll may overlap the one before.
+    private static func inOrder(_ rows: [SegmentRecord]) -> [SegmentRecord] {
+        let sessions = Dictionary(grouping: rows, by: \.session).values.map { $0.sorted { $0.index < $1.index } }
+        return sessions.sorted { ($0[0].startedAt, $0[0].session) < ($1[0].startedAt, $1[0].session) }.flatMap { $0 }
+    }
+
+    /// The complete segments of the range, session after session.
     private func rows(
         _ configuration: ClusterConfiguration
     ) throws(CommandFailure) -> (folder: RecordingArchive.Folder, rows: [SegmentRecord]) {
@@ -120,22 +134,21 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         var found: [(folder: RecordingArchive.Folder, rows: [SegmentRecord])] = []
         for folder in archive.folders {
             do throws(CodedError) {
-                let rows = try folder.ledger.segments(query).sorted { $0.index < $1.index }
+                let rows = Self.inOrder(try folder.ledger.segments(query))
                 if !rows.isEmpty { found.append((folder, rows)) }
             } catch {
                 throw CommandFailure(error)
             }
         }
-        let sessions = Set(found.flatMap { $0.rows.map(\.session) })
-        guard let first = found.first, !sessions.isEmpty else {
+        guard let first = found.first else {
             throw CommandFailure(
                 .failed, "no complete file lies in that range", hint: "framekeeper recordings list shows what there is",
                 code: .invalidArgument)
         }
-        guard sessions.count == 1, found.count == 1 else {
-            let ids = sessions.sorted().map(\.short).joined(separator: ", ")
+        guard found.count == 1 else {
+            let places = found.map(\.folder.storage).joined(separator: ", ")
             throw CommandFailure(
-                .failed, "the range holds \(sessions.count) sessions: \(ids)", hint: "choose one with --session",
+                .failed, "the range lies in several storage folders: \(places)", hint: "choose one with --session",
                 code: .invalidArgument)
         }
         return first
