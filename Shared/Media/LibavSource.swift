@@ -47,6 +47,9 @@ final class LibavSource: MediaSource, @unchecked Sendable {
     private var hasDecodeTime = false
     private var hasStarted = false
     private var hasEnded = false
+    /// The stall timeout has passed, although a frame came out of it.
+    private var hasStalled = false
+    private var lastArrival = MonotonicTime.zero
     private(set) var notes: [String] = []
 
     init(_ settings: Settings, clock: @escaping MonotonicClock) {
@@ -78,7 +81,8 @@ final class LibavSource: MediaSource, @unchecked Sendable {
     }
 
     func next() throws(CodedError) -> SourceItem {
-        wake.allow(settings.stallTimeout)
+        // A stall is told at once after the frame that it left behind, not after a second timeout.
+        if !hasStalled { wake.allow(settings.stallTimeout) }
         while ready.isEmpty {
             guard !hasEnded else { return .end }
             try readOne()
@@ -167,7 +171,11 @@ final class LibavSource: MediaSource, @unchecked Sendable {
         }
         for _ in 0..<Self.badReadsMax {
             let code = input.read(packet)
-            if code >= 0 { return try take(packet, from: input) }
+            if code >= 0 {
+                // libav's parser holds a frame back until the next one begins, and hands it over when a read fails.
+                hasStalled = hasStarted && !settings.isFile && wake.isOverdue
+                return try take(packet, from: input)
+            }
             guard !wake.shouldStop else { throw wake.reason }
             if code == cav_error_eof() { return try atEnd() }
             guard code == cav_error_invalid_data() || code == cav_error_from_errno(11) else {
@@ -204,7 +212,7 @@ final class LibavSource: MediaSource, @unchecked Sendable {
             packet.pointee.size -= Int32(header)
         }
         loop.place(audio: packet, timeBase: audioFormat.timeBase)
-        ready.append(.packet(try Packet(moving: packet, track: .audio, arrival: clock())))
+        ready.append(.packet(try Packet(moving: packet, track: .audio, arrival: arrival())))
     }
 
     private func takeVideo(_ packet: UnsafeMutablePointer<AVPacket>, from input: LibavInput) throws(CodedError) {
@@ -220,8 +228,14 @@ final class LibavSource: MediaSource, @unchecked Sendable {
             hasStarted = true
         }
         video?.count(packet, tracker: tracker)
-        undated.append(try Packet(moving: packet, track: .video, arrival: clock()))
+        undated.append(try Packet(moving: packet, track: .video, arrival: arrival()))
         releaseDated()
+    }
+
+    /// A frame that a stall left behind had come before the silence.
+    private func arrival() -> MonotonicTime {
+        if !hasStalled { lastArrival = clock() }
+        return lastArrival
     }
 
     /// Where the first decode times are missing, they follow from the first one that is there, backwards.

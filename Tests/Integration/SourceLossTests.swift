@@ -39,8 +39,8 @@ extension NodeTests {
                 try await eventually("the stall is seen", within: .seconds(20)) { cluster.stream("door")?.error != nil }
                 let seen = Date().timeIntervalSince(silent)
                 #expect(cluster.stream("door")?.error?.code == .timeout)
-                // Sooner would take a slow camera for a dead one.
-                #expect(seen > 1.5, "found after \(seen) s")
+                // Sooner would take a slow camera for a dead one; twice the time would be a second wait.
+                #expect(seen > 1.5 && seen < 3.5, "found after \(seen) s")
                 let back = Date()
                 server.signal(SIGCONT)
                 try await resumes(cluster)
@@ -48,6 +48,9 @@ extension NodeTests {
                     "source stopped: stall seen after", String(format: "%.2f s,", seen), "recording again", back.ago,
                     "after it went on")
                 try await endsWell(cluster, cause: .sourceStalled)
+                let from = try #require(cluster.gaps("door").first?.from)
+                let late = Double(from.milliseconds) / 1000 - silent.timeIntervalSince1970
+                #expect(late < 1, "the gap begins with the silence, not \(late) s later")
                 server.kill()
             }
         }
