@@ -15,8 +15,12 @@ struct UpTests {
         init() throws {
             port = try CommandFixture.freePort()
             fixture = try CommandFixture(
-                "node: test\nbroker: {url: \"embedded://127.0.0.1:\(port)\"}\n"
-                    + "cameras: {pattern: {source: test://pattern}}\n"
+                """
+                node: test
+                broker: {url: "embedded://127.0.0.1:\(port)"}
+                rotation: {interval: 2s}
+                cameras: {pattern: {source: "test://pattern?size=320x180&fps=10", encoder: {gop: 500ms}}}
+                """
             )
             process = try start(fixture)
         }
@@ -25,6 +29,13 @@ struct UpTests {
             self.port = port
             self.fixture = fixture
             process = try start(fixture)
+        }
+
+        /// A test that failed half-way kills the supervisor; its broker would go on for ever.
+        deinit {
+            guard kill(process.pid, 0) == 0, let broker = child("broker") else { return }
+            process.kill()
+            kill(broker, SIGKILL)
         }
 
         func child(_ name: String) -> Int32? {
@@ -65,6 +76,53 @@ struct UpTests {
         #expect(log.contains("framekeeper") && log.contains("embedded"))
         let stopped = log.split(separator: "\n").filter { $0.contains("child stopped") }
         #expect(stopped.last?.contains("child=broker") == true, "the broker goes last")
+    }
+
+    @Test("A recording is taken, proved, exported; a file that somebody removes is missed, also by a rebuilt ledger")
+    func recording() async throws {
+        let node = try Node()
+        let fixture = node.fixture
+        try await eventually("the worker is there") {
+            try fixture.run("status", "--json").output.contains("\"availability\":\"online\"")
+        }
+        let started = try fixture.run("record", "start", "pattern", "--for", "1h", "--holder", "test")
+        #expect(started.exit == 0 && started.output.contains("pattern: recording, session"), "\(started.errors)")
+        let rotated = try fixture.run("rotate", "pattern", "--json")
+        #expect(rotated.exit == 0 && rotated.output.contains("\"rotated\":true"), "\(rotated.errors)")
+        try await eventually("three files are closed", within: .seconds(60)) {
+            let shown = try fixture.run("recordings", "list", "--json").output
+            return (4...20).contains { shown.contains("\"segments\":\($0)") }
+        }
+        #expect(try fixture.run("record", "stop", "pattern").exit == 0)
+        try await eventually("the whole session is in the ledger and proved", within: .seconds(60)) {
+            let verified = try fixture.run("recordings", "verify", "--json", "--decode")
+            return verified.exit == 0 && verified.output.contains("\"open\":0")
+        }
+        let export = ["recordings", "export", "--camera", "pattern", "--from", "1h", "-o", "clip.mp4"]
+        let exported = try fixture.run(export)
+        #expect(exported.exit == 0 && exported.output.hasPrefix("clip.mp4: "), "\(exported.errors)")
+        let twice = try fixture.run(export)
+        #expect(twice.exit != 0 && twice.errors.contains("choose another name"))
+        node.process.signal(SIGINT)
+        try await eventually("it ends", that: { node.process.exitStatus() == 0 })
+        try missAFile(fixture)
+    }
+
+    /// With the node down: a file goes, then the ledger too.
+    private func missAFile(_ fixture: CommandFixture) throws {
+        let storage = fixture.folder + "/recordings"
+        let files = try FileManager.default.subpathsOfDirectory(atPath: storage)
+        let second = try #require(files.first { $0.hasSuffix("_1.mp4") })
+        try FileManager.default.removeItem(atPath: "\(storage)/\(second)")
+        let missing = try fixture.run("recordings", "verify")
+        #expect(missing.exit == 1 && missing.output.contains("segment 1: the file is missing"))
+        for file in files where file.hasPrefix("ledger.sqlite") {
+            try FileManager.default.removeItem(atPath: "\(storage)/\(file)")
+        }
+        let repaired = try fixture.run("recordings", "repair")
+        #expect(repaired.exit == 0 && repaired.output.contains("added to the ledger"), "\(repaired.errors)")
+        let rebuilt = try fixture.run("recordings", "verify")
+        #expect(rebuilt.exit == 1 && rebuilt.output.contains("after segment 0 comes segment 2"), "\(rebuilt.output)")
     }
 
     @Test("A broker that is killed comes back")
