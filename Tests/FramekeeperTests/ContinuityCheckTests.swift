@@ -173,7 +173,7 @@ struct ContinuityCheckTests {
                 firstFrame: 100)
             #expect(faults(all + [opened], [lost]) == [])
             #expect(faults(all, [lost]) == [], "the ledger was rebuilt from the files, which do not know of it")
-            #expect(faults(all + [opened]) == [.holeWithoutGap(0, 2, skipped: 1)])
+            #expect(faults(all + [opened]) == [.segmentsMissing(0, 2)])
             all.remove(at: 1)
             #expect(faults(all, [lost]) == [.segmentsMissing(0, 3)], "the gap is too short for a whole file")
         }

@@ -107,8 +107,8 @@ package struct ContinuityCheck: Sendable, Hashable {
         guard let duration = last.duration else { return false }
         let missing = next.startedAt - (last.startedAt + duration)
         let listed = gaps.filter { isListed($0, between: last, and: next) }
-            .reduce(Duration.zero) { $0 + ($1.to - $1.from) }
-        return missing - listed <= Self.partSecondsMax
+        let covered = listed.reduce(Duration.zero) { $0 + ($1.to - $1.from) }
+        return !listed.isEmpty && missing - covered <= Self.partSecondsMax
     }
 
     /// A gap belongs to the boundary after the segment in which it begins.
