@@ -1,6 +1,7 @@
 import BusContract
 import Domain
 import Foundation
+import Ledger
 import TestSupport
 import Testing
 
@@ -78,7 +79,7 @@ extension NodeTests {
             try await eventually("both sessions go on", within: .seconds(40)) {
                 zip(["front", "yard"], sessions).allSatisfy { camera, session in
                     let state = cluster.recording(camera)
-                    return state?.state == .recording && state?.session == session && !cluster.gaps(camera).isEmpty
+                    return state?.state == .recording && state?.session == session
                 }
             }
             return begin.ago
@@ -87,9 +88,14 @@ extension NodeTests {
         private func endsWell(_ cluster: Cluster) async throws {
             try await cluster.passSegments(2, of: "front")
             try await cluster.stopAndVerify("front", "yard")
+            let ledger = try LedgerStore(storage: cluster.storage, access: .reader, now: WallTime(milliseconds: 0))
             for camera in ["front", "yard"] {
-                #expect(cluster.gaps(camera).map(\.cause) == [.workerDied])
-                #expect(cluster.holes(camera).count == 1)
+                // Events are told once, perhaps before this test's client was back: the ledger has them.
+                let query = LedgerQuery(camera: CameraID(unchecked: camera))
+                #expect(try ledger.gaps(query).map(\.cause) == [.workerDied])
+                let rows = try ledger.segments(query).filter { $0.lastFrame != nil }.sorted { $0.index < $1.index }
+                let holes = zip(rows, rows.dropFirst()).filter { $0.lastFrame.map { $0 + 1 } != $1.firstFrame }
+                #expect(holes.count == 1)
             }
         }
     }
