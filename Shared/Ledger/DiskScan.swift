@@ -34,7 +34,7 @@ package struct DiskScan: Sendable {
         let cameras = camera.map { [$0] } ?? Set(present + known).sorted()
         let unreadable = try store.unreadable()
         for camera in cameras {
-            var pass = Pass(unreadable: unreadable)
+            var pass = Pass(unreadable: unreadable, known: try store.closedBytes(of: camera))
             try scan(camera, &pass, &report)
         }
         return report
@@ -43,6 +43,8 @@ package struct DiskScan: Sendable {
     /// What is carried through the folders of one camera.
     private struct Pass {
         var unreadable: [String: Int64]
+        /// Sizes of complete files by path.
+        var known: [String: Int64]
         var seen: Set<String> = []
         var segments: [SegmentRecord] = []
         var gaps: [GapRecord] = []
@@ -51,7 +53,15 @@ package struct DiskScan: Sendable {
     private func scan(
         _ camera: CameraID, _ pass: inout Pass, _ report: inout ScanReport
     ) throws(CodedError) {
-        for date in try disk.dates(of: camera) {
+        let dates: [String]
+        do throws(CodedError) {
+            dates = try disk.dates(of: camera)
+        } catch {
+            // Nothing is known about its files, so none of them is missing.
+            report.quarantined.append(.init(path: camera.rawValue, reason: "\(error)"))
+            return
+        }
+        for date in dates {
             let listing: StorageDisk.Listing
             do throws(CodedError) {
                 listing = try disk.listing(of: camera, date: date)
@@ -92,14 +102,9 @@ package struct DiskScan: Sendable {
             try finish(file, &pass, &report)
         } else {
             report.segments += 1
-            guard try !isKnown(file) else { return }
+            guard pass.known[path] != file.bytes else { return }
             if try take(file, isRecovered: false, &pass, &report) { report.imported.append(path) }
         }
-    }
-
-    private func isKnown(_ file: StorageDisk.File) throws(CodedError) -> Bool {
-        guard let row = try store.segment(at: file.path.relativePath) else { return false }
-        return row.state == .closed && row.bytes == file.bytes
     }
 
     private func finish(

@@ -46,7 +46,8 @@ enum LedgerSchema {
         ) WITHOUT ROWID;
         CREATE INDEX segment_by_camera ON segment (camera, started_ms);
         CREATE INDEX segment_by_start ON segment (started_ms);
-        CREATE INDEX segment_by_path ON segment (path);
+        -- Totals of what is there are read from this index alone, once a minute and more.
+        CREATE INDEX segment_by_state ON segment (state, camera, started_ms, bytes);
 
         CREATE TABLE gap (
             session TEXT NOT NULL CHECK (length(session) = 32),

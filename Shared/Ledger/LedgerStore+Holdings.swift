@@ -16,15 +16,7 @@ extension LedgerStore {
     /// For retention: totals of every camera, and its `limit` oldest closed segments.
     package func holdings(oldestPerCamera limit: Int) throws(CodedError) -> [CameraHoldings] {
         try read { db in
-            let totals = try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT camera, coalesce(sum(bytes) FILTER (WHERE state = 'closed'), 0) AS bytes,
-                        max(started_ms) AS newest_ms
-                    FROM segment WHERE state IN ('open', 'closed') GROUP BY camera ORDER BY camera
-                    """)
-            return try totals.compactMap { total in
-                guard let camera = CameraID(rawValue: total["camera"]) else { return nil }
+            try Self.totals(in: db).sorted { $0.key < $1.key }.map { camera, total in
                 let oldest = try Row.fetchAll(
                     db,
                     sql: """
@@ -33,9 +25,37 @@ extension LedgerStore {
                         """, arguments: [camera.rawValue, limit]
                 ).map(SegmentRecord.init)
                 return CameraHoldings(
-                    camera: camera, bytes: total["bytes"], newestAt: WallTime(milliseconds: total["newest_ms"]),
-                    oldest: oldest)
+                    camera: camera, bytes: total.bytes, newestAt: WallTime(milliseconds: total.newest), oldest: oldest)
             }
+        }
+    }
+
+    private static func totals(in db: Database) throws -> [CameraID: (bytes: Int64, newest: Int64)] {
+        var totals: [CameraID: (bytes: Int64, newest: Int64)] = [:]
+        let rows = try Row.fetchAll(
+            db,
+            sql: """
+                SELECT state, camera, coalesce(sum(bytes), 0) AS bytes, max(started_ms) AS newest
+                FROM segment WHERE state IN ('closed', 'open') GROUP BY state, camera
+                """)
+        for row in rows {
+            guard let camera = CameraID(rawValue: row["camera"]) else { continue }
+            let known = totals[camera] ?? (0, .min)
+            let bytes: Int64 = row["state"] == SegmentRecord.State.closed.rawValue ? row["bytes"] : 0
+            totals[camera] = (known.bytes + bytes, max(known.newest, row["newest"]))
+        }
+        return totals
+    }
+
+    /// The size of each complete file of a camera that the ledger knows, by its path.
+    func closedBytes(of camera: CameraID) throws(CodedError) -> [String: Int64] {
+        try read { db in
+            var sizes: [String: Int64] = [:]
+            let rows = try Row.fetchCursor(
+                db, sql: "SELECT path, bytes FROM segment WHERE camera = ? AND state = 'closed' AND bytes IS NOT NULL",
+                arguments: [camera.rawValue])
+            while let row = try rows.next() { sizes[row["path"]] = row["bytes"] }
+            return sizes
         }
     }
 }

@@ -57,15 +57,6 @@ extension LedgerStore {
             .compactMap(CameraID.init(rawValue:))
     }
 
-    /// The segment whose file lies at `path`, relative to the storage folder.
-    package func segment(at path: String) throws(CodedError) -> SegmentRecord? {
-        try read { db in
-            let statement = try db.cachedStatement(
-                sql: "SELECT \(SegmentRecord.columns) FROM segment WHERE path = ? LIMIT 1")
-            return try Row.fetchOne(statement, arguments: [path]).map(SegmentRecord.init)
-        }
-    }
-
     /// The paths of a camera's segments of one day.
     func paths(of camera: CameraID, date: String) throws(CodedError) -> [String] {
         try read {

@@ -46,7 +46,7 @@ package struct StorageDisk: Sendable {
     package func listing(of camera: CameraID, date: String) throws(CodedError) -> Listing {
         var listing = Listing()
         for name in try names(in: "\(storage)/\(camera)/\(date)") {
-            guard let path = SegmentPath(relativePath: "\(camera)/\(date)/\(name)"), let file = file(at: path) else {
+            guard let path = SegmentPath(relativePath: "\(camera)/\(date)/\(name)"), let file = regular(path) else {
                 listing.foreign += 1
                 continue
             }
@@ -58,6 +58,11 @@ package struct StorageDisk: Sendable {
     /// Nil unless there is a regular file in real folders.
     package func file(at path: SegmentPath) -> File? {
         guard isFolder("\(storage)/\(path.camera)"), isFolder("\(storage)/\(path.folder)") else { return nil }
+        return regular(path)
+    }
+
+    /// As `file(at:)`, where the folders have been looked at.
+    private func regular(_ path: SegmentPath) -> File? {
         var status = stat()
         guard lstat(absolute(path), &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         let modified = Self.milliseconds(status.st_mtim)
