@@ -48,7 +48,7 @@ echo "Building (the first time takes minutes)"
 swift build --build-tests || { echo "FAILED: the build" >&2; exit 1; }
 built=$SECONDS
 
-arguments=(--skip-build --parallel --num-workers 2)
+arguments=(--skip-build --disable-xctest)
 [ -z "$filter" ] || arguments+=(--filter "$filter")
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -30,7 +30,8 @@ package enum SegmentEnd: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// How rotation boundaries lie.
 package enum RotationAlignment: String, Hashable, Sendable, Codable, CaseIterable {
-    /// At multiples of the interval since midnight UTC.
+    /// At multiples of the interval since 1970-01-01T00:00Z: for an interval that divides a day, the same moments of
+    /// every day.
     case clock
     /// At multiples of the interval since the session began.
     case session

@@ -152,6 +152,14 @@ extension [WorkerEffect] {
         #expect(done.answer(to: token) != nil)
     }
 
+    @Test func aStopAnswersWhatWaitedForTheSession() {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let (start, _) = bench.start()
+        let (_, effects) = bench.command(.recording(.stop(holder: nil)))
+        #expect(effects.refusal(of: start) == .conflict)
+    }
+
     @Test func aLeaseWithADurationEndsByItself() throws {
         var bench = CoreBench()
         _ = bench.step(.started(nil, tail: nil))

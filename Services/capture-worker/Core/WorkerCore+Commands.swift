@@ -95,6 +95,17 @@ extension WorkerCore {
         take { $0.wish == .firstFrame }.map { .refuse($0.token, error) }
     }
 
+    /// What waited for a frame or a boundary of a session that is over waits for nothing any more.
+    mutating func refuseWhatEnded() -> [WorkerEffect] {
+        let error = CodedError(.conflict, "the recording was stopped before that")
+        return take { waiter in
+            switch waiter.wish {
+            case .firstFrame, .cut: true
+            case .end: false
+            }
+        }.map { .refuse($0.token, error) }
+    }
+
     mutating func answerCuts(
         by opening: SegmentCutter.Opening, segment: RecordingState.OpenSegment
     ) -> [WorkerEffect] {

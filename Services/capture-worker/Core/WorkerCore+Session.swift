@@ -68,8 +68,7 @@ extension WorkerCore {
             endingSessions.append(session.id)
             lastClock = session.clock
             self.session = nil
-            let error = CodedError(.conflict, "the recording was stopped before its first frame was on disk")
-            return refuseStarts(error) + [.endSession(.stop)]
+            return refuseWhatEnded() + [.endSession(.stop)]
         }
         return []
     }
