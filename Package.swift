@@ -64,7 +64,8 @@ let package = Package(
         library("Bus", "Shared/Bus", ["Domain", "BusContract", "CMosquitto", logging]),
         library("Media", "Shared/Media", ["Domain", "CAVFormat", "CAVShim"]),
         library(
-            "Ledger", "Shared/Ledger", ["Domain", "BusContract", .product(name: "GRDB", package: "GRDB.swift")]),
+            "Ledger", "Shared/Ledger",
+            ["Domain", "BusContract", "Media", .product(name: "GRDB", package: "GRDB.swift")]),
         library("ClusterConfig", "Shared/ClusterConfig", ["Domain", "CLibYAML"]),
         library(
             "ServiceKit", "Shared/ServiceKit",

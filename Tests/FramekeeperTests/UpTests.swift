@@ -68,7 +68,7 @@ struct UpTests {
         let second = try node.fixture.run("up")
         #expect(second.exit == 69 && second.errors.contains("another framekeeper up runs"))
         let refused = try node.fixture.run("record", "start", "nobody")
-        #expect(refused.exit == 1 && refused.errors.contains("framekeeper status shows the cameras"))
+        #expect(refused.exit == 1 && refused.errors.contains("the configuration knows pattern"))
         node.process.signal(SIGINT)
         try await eventually("it ends", that: { node.process.exitStatus() == 0 })
         #expect(isGone(broker) && isGone(worker))

@@ -3,7 +3,6 @@ internal import ClusterConfig
 internal import Domain
 internal import Glibc
 internal import Ledger
-internal import Media
 internal import ServiceKit
 
 /// The repair of this node's storage folders where no rotation-service does it: takes each folder's ledger lock, so
@@ -43,36 +42,10 @@ struct StorageRepair: Sendable {
         }
         return try withExtendedLifetime(lock) { () throws(CodedError) in
             let ledger = try LedgerStore(storage: folder, access: .owner, now: ServiceClock.now().wall)
-            let scan = DiskScan(store: ledger, inspector: SegmentFileInspector(), now: { ServiceClock.now().wall })
+            let scan = DiskScan(store: ledger, inspector: MediaInspector(), now: { ServiceClock.now().wall })
             let report = try scan.run()
             try ledger.close()
             return report
         }
-    }
-}
-
-/// The media library behind the ledger's question what a file holds.
-private struct SegmentFileInspector: SegmentInspecting {
-    /// A partial file beyond this without a readable part is damaged rather than empty; it is kept to be looked at.
-    private static let emptyBytesMax: Int64 = 16 << 20
-
-    func inspect(path: String) throws(CodedError) -> InspectedFile {
-        let found = try SegmentFileReader.inspect(path)
-        guard let manifest = found.manifest else { throw CodedError(.storageFailed, "no readable manifest") }
-        guard found.parts > 0, !found.isTorn else {
-            throw CodedError(
-                .storageFailed, "\(found.fileBytes - found.completeBytes) bytes of \(found.fileBytes) are not readable")
-        }
-        return InspectedFile(
-            manifest: manifest, frames: UInt64(found.videoFrames), duration: found.duration, bytes: found.fileBytes)
-    }
-
-    func recover(partial path: String) throws(CodedError) -> PartialOutcome {
-        let found = try SegmentFileReader.inspect(path)
-        guard found.parts > 0 || found.fileBytes <= Self.emptyBytesMax else {
-            throw CodedError(.storageFailed, "no readable part in \(found.fileBytes) bytes")
-        }
-        guard let recovered = try SegmentRecovery.finish(path) else { return .busy }
-        return recovered.finalPath.map(PartialOutcome.finished) ?? .empty
     }
 }
