@@ -12,7 +12,8 @@ extension LedgerStore {
         }
     }
 
-    /// A session ends with its last segment. Ends every session of `camera` that is open but `current`.
+    /// A session ends with its last segment. Ends every session of `camera` that is open but `current`, which goes on:
+    /// it had seemed to end if its worker was only restarted.
     package func endSessions(of camera: CameraID, except current: SessionID?) throws(CodedError) {
         try write { db in
             try db.execute(
@@ -23,6 +24,11 @@ extension LedgerStore {
                             SELECT reason FROM segment WHERE session = session.id ORDER BY idx DESC LIMIT 1)
                     WHERE camera = ? AND ended_ms IS NULL AND id <> ?
                     """, arguments: [camera.rawValue, current?.rawValue ?? ""])
+            try db.execute(
+                sql: """
+                    UPDATE session SET ended_ms = NULL, end_reason = NULL
+                    WHERE id = ? AND ended_ms IS NOT NULL AND end_reason IS NOT 'stop'
+                    """, arguments: [current?.rawValue ?? ""])
         }
     }
 

@@ -150,6 +150,10 @@ import Testing
         session = try #require(try store.sessions(LedgerQuery(session: other.session)).first)
         #expect(session.endedAt == other.startedAt + .seconds(10))
         #expect(session.endReason == .error)
+        try store.endSessions(of: LedgerFixture.front, except: other.session)
+        #expect(try store.sessions(LedgerQuery(session: other.session)).first?.endedAt == nil, "it was resumed")
+        try store.endSessions(of: LedgerFixture.front, except: last.session)
+        #expect(try store.sessions(LedgerQuery(session: last.session)).first?.endReason == .stop, "it was stopped")
     }
 
     @Test func aTombstoneIsNotRevivedByALateEvent() throws {

@@ -5,27 +5,10 @@ import Ledger
 import Testing
 
 /// A file system that is really full: a small tmpfs, where this user may mount one.
-@Suite(.enabled(if: getuid() == 0, "mounting needs root")) struct FullDiskTests {
-    /// A mounted tmpfs that goes with this object.
-    private final class SmallDisk {
-        let path: String
-
-        init?(kilobytes: Int) throws {
-            path = NSTemporaryDirectory() + "framekeeper-small-\(UUID().uuidString.lowercased())"
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-            guard mount("tmpfs", path, "tmpfs", 0, "size=\(kilobytes)k") == 0 else { return nil }
-        }
-
-        deinit {
-            umount(path)
-            rmdir(path)
-        }
-    }
-
+@Suite(.enabled(if: SmallDisk.canMount, "this user may not mount a tmpfs")) struct FullDiskTests {
     @Test func aFullDiskIsNamedAndPasses() throws {
         let fixture = try LedgerFixture()
-        // Not every container may mount, even as root.
-        guard let disk = try SmallDisk(kilobytes: 1024) else { return }
+        let disk = try #require(try SmallDisk(kilobytes: 1024))
         let store = try LedgerStore(storage: disk.path, access: .owner, now: fixture.start)
         func record(_ index: Int) throws {
             try store.record(
@@ -60,5 +43,29 @@ import Testing
         #expect(again.origin == .existing)
         #expect(try again.segments().count == written + 1)
         try again.close()
+    }
+}
+
+/// A mounted tmpfs that goes with this object.
+private final class SmallDisk {
+    let path: String
+
+    /// Not every container may mount, even as root.
+    static let canMount: Bool = {
+        do { return try SmallDisk(kilobytes: 64) != nil } catch { return false }
+    }()
+
+    init?(kilobytes: Int) throws {
+        path = NSTemporaryDirectory() + "framekeeper-small-\(UUID().uuidString.lowercased())"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        guard mount("tmpfs", path, "tmpfs", 0, "size=\(kilobytes)k") == 0 else {
+            rmdir(path)
+            return nil
+        }
+    }
+
+    deinit {
+        umount(path)
+        rmdir(path)
     }
 }
