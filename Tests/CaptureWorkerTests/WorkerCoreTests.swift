@@ -160,6 +160,17 @@ extension [WorkerEffect] {
         #expect(effects.refusal(of: start) == .conflict)
     }
 
+    @Test func aSessionThatNeverGotAFrameTellsItsGap() {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        _ = bench.start()
+        _ = bench.step(.sourceFailed(CodedError(.sourceUnavailable, "refused"), run: 1), after: .seconds(1))
+        let (_, effects) = bench.command(.recording(.stop(holder: nil)), after: .seconds(9))
+        let gaps = effects.compactMap { if case .emitGap(let gap) = $0 { gap } else { nil } }
+        #expect(gaps.map(\.cause) == [.sourceLost])
+        #expect(gaps.map(\.seconds) == [10])
+    }
+
     @Test func aLeaseWithADurationEndsByItself() throws {
         var bench = CoreBench()
         _ = bench.step(.started(nil, tail: nil))

@@ -68,9 +68,16 @@ extension WorkerCore {
             endingSessions.append(session.id)
             lastClock = session.clock
             self.session = nil
-            return refuseWhatEnded() + [.endSession(.stop)]
+            return refuseWhatEnded() + [.endSession(.stop)] + gapOfAll(session, at: now)
         }
         return []
+    }
+
+    /// A session whose source never gave a frame has no file that could tell of it.
+    private func gapOfAll(_ session: Session, at now: Now) -> [WorkerEffect] {
+        guard session.nextIndex == 0, let cause = session.lastLoss else { return [] }
+        let end = session.clock.wall(at: now.monotonic)
+        return [.emitGap(GapEvent(session: session.id, from: session.since, to: end, cause: cause))]
     }
 
     private mutating func begin(

@@ -45,6 +45,7 @@ extension WorkerCore {
                 return .closeSource
             case .lost(let cause):
                 session?.segment = nil
+                session?.lastLoss = cause
                 return .loseFrames(cause)
             case .activated(let after):
                 startedIn = after

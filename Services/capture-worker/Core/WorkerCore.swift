@@ -52,6 +52,8 @@ package struct WorkerCore: Hashable, Sendable {
         var nextIndex: Int
         var nextFrame: UInt64
         var hasFrameOnDisk = false
+        /// Why the source failed last, if it did.
+        var lastLoss: GapCause?
         var preroll: Duration?
         var schedule: SegmentCutter.Schedule
         var storageError: CodedError?
