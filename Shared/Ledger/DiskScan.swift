@@ -4,9 +4,9 @@ package import Domain
 /// rotation-service and by the command line.
 ///
 /// Invariants: no file is deleted here and none is moved, but for partials that `SegmentInspecting` finishes; a file
-/// that cannot be read is reported and left. What is known, complete and of the same size is not opened. Running it
-/// twice changes nothing more; interrupted, it can begin again. Blocks for as long as it reads. When to scan does not
-/// belong here.
+/// that cannot be read is reported and left. What is known, complete and of the same size is not opened, but for the
+/// first segment after a hole in the numbers, once. Running it twice changes nothing more; interrupted, it can begin
+/// again. Blocks for as long as it reads. When to scan does not belong here.
 package struct DiskScan: Sendable {
     /// A partial file that was written to so recently may have a worker that has not locked it yet.
     package static let partialAgeMin: Duration = .seconds(5)

@@ -47,13 +47,21 @@ extension LedgerStore {
         return totals
     }
 
-    /// The size of each complete file of a camera that the ledger knows, by its path.
+    /// The size of each complete file of a camera that the ledger knows, by its path. Left out is the first segment
+    /// after a hole in the numbers until its file was read: the event of the gap may have found nobody on the bus, and
+    /// that file tells of it.
     func closedBytes(of camera: CameraID) throws(CodedError) -> [String: Int64] {
         try read { db in
             var sizes: [String: Int64] = [:]
             let rows = try Row.fetchCursor(
-                db, sql: "SELECT path, bytes FROM segment WHERE camera = ? AND state = 'closed' AND bytes IS NOT NULL",
-                arguments: [camera.rawValue])
+                db,
+                sql: """
+                    SELECT path, bytes FROM segment AS here
+                    WHERE camera = ? AND state = 'closed' AND bytes IS NOT NULL AND (
+                        idx = 0 OR knowledge = ? OR first_frame = (
+                            SELECT last_frame + 1 FROM segment WHERE session = here.session AND idx = here.idx - 1))
+                    """,
+                arguments: [camera.rawValue, SegmentRecord.Knowledge.inspected.rawValue])
             while let row = try rows.next() { sizes[row["path"]] = row["bytes"] }
             return sizes
         }

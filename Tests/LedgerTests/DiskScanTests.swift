@@ -54,6 +54,23 @@ import Testing
         #expect(comparable == before.0)
     }
 
+    /// The worker was back before anybody listened to it.
+    @Test func aGapWhoseEventWasLostIsReadFromTheFileAfterIt() throws {
+        let manifests = (0..<4).map { index in
+            var manifest = fixture.manifest(index, gap: index == 2 ? fixture.gap(before: 2) : nil)
+            if index > 1 { manifest.firstFrame += 1 }
+            return manifest
+        }
+        for manifest in manifests {
+            try fixture.writeFile(manifest)
+            try record(fixture.opened(manifest), fixture.closed(manifest))
+        }
+        #expect(try store.gaps().isEmpty)
+        #expect(try fixture.scan(store).opened == 1)
+        #expect(try store.gaps() == [try #require(GapRecord(manifests[2]))])
+        #expect(try fixture.scan(store).opened == 0)
+    }
+
     @Test func aSecondScanOpensNothingAndChangesNothing() throws {
         for index in 0..<5 { try fixture.writeFile(fixture.manifest(index)) }
         try fixture.writeRaw("front/2026-03-01/12-09-00.000Z_00000009_0.mp4", Data(repeating: 0, count: 100))
