@@ -114,7 +114,10 @@ package final class LedgerStore: Sendable {
 
     private static func checkedReader(_ path: String, _ configuration: Configuration) throws -> DatabaseQueue {
         let queue = try DatabaseQueue(path: path, configuration: configuration)
-        let isCurrent = try queue.read { try LedgerSchema.migrator.hasCompletedMigrations($0) }
+        // A ledger that is just being created has no tables yet.
+        let isCurrent = try queue.read { db in
+            try db.tableExists("grdb_migrations") && LedgerSchema.migrator.hasCompletedMigrations(db)
+        }
         guard isCurrent else {
             throw CodedError(.notReady, "the ledger is of another version; its rotation-service has to open it first")
         }

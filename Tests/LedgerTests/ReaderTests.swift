@@ -39,6 +39,12 @@ import Testing
         #expect(try fixture.open(.reader).segments().count == 1)
     }
 
+    @Test func aLedgerThatIsJustBeingCreatedIsNotReady() throws {
+        try Data().write(to: URL(fileURLWithPath: fixture.ledgerPath))
+        let refused = #expect(throws: CodedError.self) { try fixture.open(.reader) }
+        #expect(refused?.code == .notReady)
+    }
+
     @Test func queriesSelectByCameraTimeSessionAndState() throws {
         let store = try fixture.open()
         for index in 0..<10 { try record(index, in: store) }
