@@ -117,7 +117,8 @@ extension BusCommand {
     package static var delivery: DeliveryClass { .command }
 
     static func unknown(_ word: String) -> CodedError {
-        CodedError(.unknownCommand, "\(word.prefix(40)): no such command")
+        CodedError(
+            .unknownCommand, word.isEmpty ? "an empty payload is no command" : "\(word.prefix(40)): no such command")
     }
 }
 
@@ -189,7 +190,7 @@ package struct RotationCommand: BusCommand {
     }
 }
 
-/// `cameras/<camera>/restart/set`: restarts the source only.
+/// `cameras/<camera>/restart/set`: restarts the source only; empty, `RESTART` or `PRESS`.
 package struct RestartCommand: BusCommand {
     package typealias Address = CameraID
     package static let template: TopicTemplate = "cameras/+/restart/set"
@@ -199,7 +200,7 @@ package struct RestartCommand: BusCommand {
     package init(_ text: CommandText) throws(CodedError) {
         switch text {
         case .word(let word):
-            guard ["RESTART", "PRESS"].contains(word.uppercased()) else { throw Self.unknown(word) }
+            guard ["RESTART", "PRESS", ""].contains(word.uppercased()) else { throw Self.unknown(word) }
         case .fields(let raw):
             var fields = CommandFields(raw)
             let word = try fields.string("command") ?? "restart"
