@@ -160,6 +160,21 @@ extension [WorkerEffect] {
         #expect(effects.refusal(of: start) == .conflict)
     }
 
+    @Test func aFloodThatNobodyWaitsForLeavesRoomForTheNextCommand() {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        for number in 0..<(2 * WorkerCore.waitersMax) {
+            let token = CommandToken(number: 10_000 + UInt64(number), isAwaited: false)
+            let command: RecordingCommand =
+                number.isMultiple(of: 2)
+                ? .start(holder: .manual, duration: nil, preroll: nil) : .stop(holder: nil)
+            let answer = bench.step(.commanded(.recording(command), token)).answer(to: token)
+            #expect(answer == nil)
+        }
+        let (token, effects) = bench.start()
+        #expect(effects.refusal(of: token) == nil && effects.begun != nil)
+    }
+
     @Test func aSessionThatNeverGotAFrameTellsItsGap() {
         var bench = CoreBench()
         _ = bench.step(.started(nil, tail: nil))

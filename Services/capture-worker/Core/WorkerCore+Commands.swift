@@ -42,6 +42,7 @@ extension WorkerCore {
     private mutating func stop(_ holder: Holder?, token: CommandToken, at now: Now) -> [WorkerEffect] {
         if leases.release(.recording, holder: holder) { leaseEnded(.recording, at: now.monotonic) }
         let effects = settleSession(at: now)
+        guard token.isAwaited else { return effects }
         guard session == nil, let ending = endingSessions.last else {
             return effects + [.reply(token, .recording(recordingResult(since: nil, at: now)))]
         }
@@ -103,7 +104,7 @@ extension WorkerCore {
             case .firstFrame, .cut: true
             case .end: false
             }
-        }.map { .refuse($0.token, error) }
+        }.filter(\.token.isAwaited).map { .refuse($0.token, error) }
     }
 
     mutating func answerCuts(

@@ -37,7 +37,13 @@ package enum StopCause: Hashable, Sendable {
 /// Stands for the reply that a command wants; the Shell knows the address.
 package struct CommandToken: Hashable, Sendable {
     package let number: UInt64
-    package init(number: UInt64) { self.number = number }
+    /// Whether anybody waits for the answer. Refusals are told either way.
+    package let isAwaited: Bool
+
+    package init(number: UInt64, isAwaited: Bool = true) {
+        self.number = number
+        self.isAwaited = isAwaited
+    }
 }
 
 /// What a source is, once open.

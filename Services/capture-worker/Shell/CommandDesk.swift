@@ -13,7 +13,7 @@ struct CommandDesk {
     private var nextToken: UInt64 = 0
     private var senders: [CommandToken: Sender] = [:]
 
-    private struct Sender {
+    private struct Sender: Hashable {
         var reply: ReplyAddress?
         var requestID: String?
     }
@@ -39,8 +39,10 @@ struct CommandDesk {
         if message.isRetained, message.payload.isEmpty { return nil }
         let request = BusCodec.command(message, root: root)
         nextToken += 1
-        let token = CommandToken(number: nextToken)
-        senders[token] = Sender(reply: request.reply, requestID: request.requestID)
+        let sender = Sender(reply: request.reply, requestID: request.requestID)
+        let token = CommandToken(number: nextToken, isAwaited: sender != Sender())
+        // Whom nobody could answer is not kept: not every such command is ever refused.
+        if token.isAwaited { senders[token] = sender }
         do throws(CodedError) {
             return (token, .success(try CameraCommand(noun: topic.noun, try request.text.get())))
         } catch {
@@ -60,7 +62,7 @@ struct CommandDesk {
 
     /// A refusal that nobody waits for is told to everybody.
     mutating func refuse(_ token: CommandToken, _ error: CodedError, on bus: BusClient) {
-        guard let sender = senders.removeValue(forKey: token) else { return }
+        let sender = senders.removeValue(forKey: token) ?? Sender()
         if let address = sender.reply {
             bus.reply(Reply<RecordingResult>(error, requestID: sender.requestID), to: address)
         } else {
