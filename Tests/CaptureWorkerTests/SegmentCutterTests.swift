@@ -130,6 +130,19 @@ extension SegmentCutter.Decision {
         #expect(cutter.session == nil)
     }
 
+    @Test func aGapThatTookNoTimeEndsWithTheFrameAfterIt() {
+        var cutter = SegmentCutter()
+        let gap = SegmentCutter.PendingGap(from: at(5.04), cause: .workerDied, firstLost: 9, isCounted: false)
+        cutter.begin(
+            SegmentCutter.Place(session: session, startedAt: at(0), nextIndex: 1, nextFrame: 9, gap: gap),
+            schedule: nil)
+        let opening = cutter.accept(frame(5.02, key: true)).opening
+        #expect(opening?.firstFrame == 10)
+        #expect(
+            opening?.gap
+                == SegmentCutter.EndedGap(from: at(5.02), to: at(5.02), cause: .workerDied, framesLost: nil))
+    }
+
     @Test func wishesAreBounded() {
         var cutter = begun()
         for _ in 0..<SegmentCutter.wishesMax {

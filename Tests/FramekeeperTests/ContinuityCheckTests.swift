@@ -86,6 +86,13 @@ struct ContinuityCheckTests {
         #expect(faults(segments(3), [late]) == [])
     }
 
+    @Test("A gap that took no time lies at the boundary where it is")
+    func momentaryGap() {
+        let moment = Self.start + .seconds(10)
+        let gap = GapFacts(from: moment, to: moment, cause: .workerDied)
+        #expect(faults(shifted(3, by: 1), [gap]) == [])
+    }
+
     @Test("Frames that stand in two files")
     func repeated() {
         #expect(faults(shifted(2, by: -3)) == [.numbersRepeat(0, 1, expected: 100, found: 97)])

@@ -340,8 +340,9 @@ extension SegmentCutter {
     }
 
     private func ended(_ gap: PendingGap, at time: MonotonicTime, nextFrame: UInt64) -> EndedGap {
+        // The last frame before may be said to last a little beyond the first one after.
         EndedGap(
-            from: gap.from, to: max(time, gap.from), cause: gap.cause,
+            from: min(gap.from, time), to: time, cause: gap.cause,
             framesLost: gap.isCounted ? nextFrame - gap.firstLost : nil)
     }
 }

@@ -111,9 +111,9 @@ package struct ContinuityCheck: Sendable, Hashable {
         return !listed.isEmpty && missing - covered <= Self.partSecondsMax
     }
 
-    /// A gap belongs to the boundary after the segment in which it begins.
+    /// A gap belongs to the boundary before the segment with which it ends; one that took no time begins there too.
     private func isListed(_ gap: GapFacts, between last: SegmentFacts, and next: SegmentFacts) -> Bool {
-        gap.from >= last.startedAt && gap.from < next.startedAt
+        gap.to > last.startedAt && gap.to <= next.startedAt
     }
 }
 
