@@ -56,14 +56,15 @@ set +e
 swift test "${arguments[@]}" 2>&1 | tee "$log" | grep -Ev '^. (Test|Suite) .* (started|passed)'
 outcome=${PIPESTATUS[0]}
 set -e
-summary=$(grep -E 'Test run with [0-9]+ tests' "$log" | tail -1 | sed 's/^[^T]*//' || true)
+summary=$(grep -E 'Test run with [0-9]+ tests?' "$log" | tail -1 | sed 's/^[^T]*//' || true)
 
 if grep -q 'Test run with .* passed' "$log" && ! grep -q 'Test run with .* failed' "$log" && [ "$outcome" -eq 0 ]; then
-    if echo "$summary" | grep -q 'with 0 tests'; then
+    if echo "$summary" | grep -qE 'with 0 tests?'; then
         echo "FAILED: no test matches '$filter'" >&2
         exit 1
     fi
     echo "PASSED: $summary (build $((built - started)) s, tests $((SECONDS - built)) s)"
+    echo "$(grep -oE 'with [0-9]+ tests?' <<<"$summary" | grep -oE '[0-9]+') passed, 0 failed"
 else
     echo "FAILED: ${summary:-the tests did not finish} (exit status $outcome)" >&2
     exit 1
