@@ -72,6 +72,9 @@ struct Clip {
         return Clip(path: path, kind: .changesFormat, seconds: third * 3)
     }
 
+    /// Of the slowest part: one frame.
+    var frameSeconds: Double { kind == .changesFormat ? 1.0 / 15 : 1.0 / 30 }
+
     var isH265: Bool { kind == .h265 }
 }
 

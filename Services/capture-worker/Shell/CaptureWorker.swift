@@ -155,7 +155,12 @@ package struct CaptureWorker {
             return nil
         case .message(let message):
             if let (_, plan) = message.decoded(RotationState.self) {
-                return (try? plan.get()).map { .planReceived($0.message) }
+                do throws(CodedError) {
+                    return .planReceived(try plan.get().message)
+                } catch {
+                    logger.warning("rotation plan not readable", metadata: ["error": "\(error)"])
+                    return nil
+                }
             }
             guard let (token, command) = desk.receive(message) else { return nil }
             switch command {
