@@ -93,8 +93,9 @@ extension NodeTests {
         private func report(
             _ clip: Clip, files: Int, slices: Int, areSame: Bool, duration: Double, of whole: Double
         ) {
+            let verdict = areSame ? "all once and in order" : "NOT the source's"
             print(
-                "continuity \(clip.kind): \(files) segments, \(slices) slices, \(areSame ? "all once and in order" : "NOT the source's");",
+                "continuity \(clip.kind): \(files) segments, \(slices) slices, \(verdict);",
                 String(format: "%.3f s of %.3f s", duration, whole))
         }
     }
