@@ -14,12 +14,14 @@ package enum BusCodec {
         switch M.format {
         case .json: try json(Stamped(at: at, seq: seq, message: message))
         case .word: try word(message)
+        case .bytes: try bytes(of: message)
         }
     }
 
     /// - Throws: `payload_too_large` beyond `statePayloadBytesMax`, `invalid_payload` for anything that is not an `M`.
     package static func decode<M: BusMessage>(_ type: M.Type, from bytes: [UInt8]) throws(CodedError) -> Stamped<M> {
-        guard bytes.count <= statePayloadBytesMax else { throw tooLarge(statePayloadBytesMax) }
+        let bytesMax = (type as? any BytesMessage.Type)?.bytesMax ?? statePayloadBytesMax
+        guard bytes.count <= bytesMax else { throw tooLarge(bytesMax) }
         switch M.format {
         case .json: return try value(Stamped<M>.self, from: bytes)
         case .word:
@@ -27,10 +29,24 @@ package enum BusCodec {
             // A word is decoded as the JSON string it would be, so that the enum's own Codable decides.
             let message = try value(M.self, from: json(text))
             return Stamped(at: WallTime(nanoseconds: 0), seq: 0, message: message)
+        case .bytes:
+            guard let raw = type as? any BytesMessage.Type, let message = raw.init(bytes: bytes) as? M else {
+                preconditionFailure("only a BytesMessage has the format bytes")
+            }
+            return Stamped(at: WallTime(nanoseconds: 0), seq: 0, message: message)
         }
     }
 
-    /// No state or event is larger; anything larger was not written by this project.
+    private static func bytes(of message: some BusMessage) throws(CodedError) -> [UInt8] {
+        guard let raw = message as? any BytesMessage else {
+            preconditionFailure("only a BytesMessage has the format bytes")
+        }
+        let limit = type(of: raw).bytesMax
+        guard raw.bytes.count <= limit else { throw tooLarge(limit) }
+        return raw.bytes
+    }
+
+    /// No state or event of JSON is larger; anything larger was not written by this project.
     package static let statePayloadBytesMax = 1024 * 1024
 
     /// An `Encodable` in the bus's own JSON, without a stamp: replies.

@@ -2,7 +2,8 @@ package import BusContract
 package import Domain
 
 /// A message with the moment and the number of its publication, which stand beside the message's own keys in one
-/// JSON object. A word-format message carries neither; it reads back with the epoch and 0.
+/// JSON object. A message of words or bytes carries neither; it
+/// reads back with the epoch and 0.
 package struct Stamped<M: BusMessage>: Codable, Sendable, Hashable {
     package var at: WallTime
     /// Grows per publisher, also over restarts; below 2^53, so that every JSON reader holds it.

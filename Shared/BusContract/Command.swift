@@ -85,6 +85,34 @@ package struct CommandFields {
         return duration
     }
 
+    /// As `duration`, and more than zero: what a lease may last.
+    package mutating func leaseDuration(_ key: String) throws(CodedError) -> Duration? {
+        let duration = try duration(key, atMost: .writtenMax)
+        if let duration, duration <= .zero {
+            throw CodedError(.invalidArgument, "\(key): must be more than zero")
+        }
+        return duration
+    }
+
+    package mutating func integer(_ key: String, in range: ClosedRange<Int>) throws(CodedError) -> Int? {
+        switch rest.removeValue(forKey: key) {
+        case nil, .null?: return nil
+        case .number(let number)?:
+            if let whole = Int(exactly: number), range.contains(whole) { return whole }
+        default: break
+        }
+        throw CodedError(
+            .invalidArgument, "\(key): expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+    }
+
+    package mutating func flag(_ key: String) throws(CodedError) -> Bool? {
+        switch rest.removeValue(forKey: key) {
+        case nil, .null?: return nil
+        case .bool(let value)?: return value
+        default: throw CodedError(.invalidArgument, "\(key): expected true or false")
+        }
+    }
+
     package mutating func time(_ key: String) throws(CodedError) -> WallTime? {
         guard let text = try string(key) else { return nil }
         guard let time = WallTime(rfc3339: text) else {
@@ -147,12 +175,8 @@ package enum RecordingCommand: BusCommand {
             var fields = CommandFields(raw)
             switch try fields.string("command") {
             case "start":
-                let duration = try fields.duration("duration", atMost: .writtenMax)
-                if let duration, duration <= .zero {
-                    throw CodedError(.invalidArgument, "duration: must be more than zero")
-                }
                 self = .start(
-                    holder: try fields.holder("holder") ?? .manual, duration: duration,
+                    holder: try fields.holder("holder") ?? .manual, duration: try fields.leaseDuration("duration"),
                     preroll: try fields.duration("preroll", atMost: Self.prerollMax))
             case "stop": self = .stop(holder: try fields.holder("holder"))
             case let word?: throw Self.unknown(word)
@@ -236,15 +260,19 @@ package struct StorageCommand: BusCommand {
 /// Any command that a camera takes; `groups/<group>/<noun>/set` carries the same payloads.
 package enum CameraCommand: Hashable, Sendable {
     case recording(RecordingCommand)
+    case viewing(ViewingCommand)
+    case snapshot(SnapshotCommand)
     case rotation(RotationCommand)
     case restart(RestartCommand)
 
     /// The level before `/set`.
-    package static let nouns = ["recording", "rotation", "restart"]
+    package static let nouns = ["recording", "viewing", "snapshot", "rotation", "restart"]
 
     package init(noun: String, _ text: CommandText) throws(CodedError) {
         switch noun {
         case "recording": self = .recording(try RecordingCommand(text))
+        case "viewing": self = .viewing(try ViewingCommand(text))
+        case "snapshot": self = .snapshot(try SnapshotCommand(text))
         case "rotation": self = .rotation(try RotationCommand(text))
         case "restart": self = .restart(try RestartCommand(text))
         default: throw CodedError(.unknownCommand, "\(noun.prefix(40))/set: no such command")

@@ -25,6 +25,8 @@ package enum PayloadFormat: String, Sendable {
     case json
     /// One bare word, as Home Assistant wants it for availability.
     case word
+    /// The payload as it is, such as a picture.
+    case bytes
 }
 
 /// The variable levels of a topic.
@@ -53,6 +55,13 @@ extension BusMessage {
     package static func address(from topic: some StringProtocol) -> Address? {
         template.levels(of: topic).flatMap(Address.init(levels:))
     }
+}
+
+/// A message that is its payload.
+package protocol BytesMessage: BusMessage {
+    static var bytesMax: Int { get }
+    var bytes: [UInt8] { get }
+    init(bytes: [UInt8])
 }
 
 /// A topic below the root with `+` for each variable level; also the subscription that receives all of them.

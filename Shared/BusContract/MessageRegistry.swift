@@ -25,7 +25,7 @@ package enum MessageRegistry {
         }
     }
 
-    package static let all: [Entry] = cameraStates + cameraEvents + commands + nodeStates
+    package static let all: [Entry] = cameraStates + viewStates + cameraEvents + commands + nodeStates + configuration
 
     private static let worker = ServiceName.captureWorker.rawValue
     private static let rotation = ServiceName.rotationService.rawValue
@@ -65,6 +65,24 @@ package enum MessageRegistry {
                 + #""part_write_seconds_p99":0.003,"queue_depth":1,"rss_bytes":19000000,\#(seq)}"#),
     ]
 
+    private static let viewStates = [
+        Entry(
+            ViewingState.self, from: worker, "Live view: who holds it open, who watches, and where a player finds it.",
+            #"{\#(at),"leases":[{"holder":"mediamtx","since":"2026-03-01T12:29:00.000Z","#
+                + #""until":"2026-03-01T12:34:00.000Z"}],\#(seq),"state":"active","#
+                + #""urls":["rtsp://10.0.0.2:8554/front"],"viewers":2}"#,
+            #"{\#(at),"closes_at":"2026-03-01T12:35:00.250Z","leases":[],\#(seq),"state":"closing","#
+                + #""urls":["rtsp://10.0.0.2:8554/front"],"viewers":0}"#,
+            #"{\#(at),"leases":[],\#(seq),"state":"off","urls":[]}"#),
+        Entry(
+            SnapshotState.self, from: worker, "The last snapshot: its file, its moment, its size.",
+            #"{\#(at),"bytes":48211,"captured_at":"2026-03-01T12:30:00.100Z","#
+                + #""file":"front/snapshots/2026-03-01T12-30-00.100Z.jpg","height":360,\#(seq),"#
+                + #""took_seconds":0.018,"width":640}"#),
+        Entry(
+            SnapshotImage.self, from: worker, "The last snapshot itself: a JPEG file, nothing around it."),
+    ]
+
     private static let cameraEvents = [
         Entry(
             SegmentEvent.self, from: worker, "A file was opened or closed; the ledger is built from these.",
@@ -101,6 +119,20 @@ package enum MessageRegistry {
             result: #"{"camera":"front","preroll_seconds":5,\#(segmentExample),\#(session),"#
                 + #""started_in_seconds":0.212,"state":"recording"}"#),
         Entry(
+            ViewingCommand.self, from: "anyone, config-writer for the media server's viewers",
+            "Takes, extends or ends a lease on live view, as `recording/set` does on recording.", "ON", "OFF",
+            #"{"command":"start","duration":"5m","holder":"mediamtx"}"#, #"{"command":"stop","holder":"mediamtx"}"#,
+            result: #"{"camera":"front","started_in_seconds":0.412,"state":"active","#
+                + #""urls":["rtsp://10.0.0.2:8554/front"]}"#),
+        Entry(
+            SnapshotCommand.self, from: "anyone",
+            "Takes a picture now: an empty payload, `PRESS`, or an object with width and quality. An idle camera is "
+                + "started for it.",
+            "PRESS", #"{"quality":85,"width":640}"#,
+            result: #"{"bytes":48211,"camera":"front","captured_at":"2026-03-01T12:30:00.100Z","#
+                + #""file":"front/snapshots/2026-03-01T12-30-00.100Z.jpg","height":360,"took_seconds":0.018,"#
+                + #""width":640}"#),
+        Entry(
             RotationCommand.self, from: "\(rotation), anyone",
             "Ends the open segment at the first key frame at or after the moment; without one, now.",
             "ROTATE", #"{"at":"2026-03-01T12:30:00.000Z","command":"rotate"}"#,
@@ -130,5 +162,42 @@ package enum MessageRegistry {
                 + "late and to be ignored.",
             #"{\#(at),"node":"attic","pid":4711,\#(seq),"session":"89abcdef01234567","#
                 + #""started_at":"2026-03-01T11:59:58.000Z","state":"online","version":"0.1.0"}"#),
+    ]
+
+    private static let configWriter = ServiceName.configWriter.rawValue
+
+    private static let configuration = [
+        Entry(
+            ConfigState.self, from: configWriter,
+            "The configuration in force, what is wrong with a newer text, and what a change waits for.",
+            #"{"applied_at":"2026-03-01T12:00:00.000Z",\#(at),"errors":[],"node":"attic","pending":{"revision":8,"#
+                + #""waits_for":["front"]},"revision":7,\#(seq),"valid":true}"#,
+            #"{"applied_at":"2026-03-01T12:00:00.000Z",\#(at),"errors":["framekeeper.yml:12:5: cameras.front.sorce: "#
+                + #"unknown key; did you mean \"source\"?"],"node":"attic","revision":7,\#(seq),"valid":false}"#),
+        Entry(
+            CameraConfigState.self, from: configWriter, "A camera's settings as they hold; secrets by name only.",
+            #"{\#(at),"audio":true,"close_after_seconds":{"recording":0,"snapshot":60,"viewing":300},"#
+                + #""groups":["outside"],"node":"attic","preroll_seconds":5,"record":"on_request","revision":7,"#
+                + #""rotation":{"align":"clock","interval_seconds":1800},"secrets":["FRONT_PASSWORD"],\#(seq),"#
+                + #""source":"rtsp://10.0.0.7/stream"}"#),
+        Entry(
+            MediaServerState.self, from: configWriter, "The media server beside a node, and who watches there.",
+            #"{\#(at),"breaker":"closed","mode":"api","paths":{"front_door":{"bytes":1200345,"ready":true,"#
+                + #""viewers":2}},"reachable":true,\#(seq),"version":"v1.20.1","waiting":[]}"#,
+            #"{\#(at),"breaker":"open","error":{"code":"media_server_unavailable","message":"connection refused"},"#
+                + #""mode":"static","paths":{},"reachable":false,\#(seq),"waiting":[]}"#),
+        Entry(
+            ConfigCommand.self, from: "anyone",
+            "Puts a text in force, says what is wrong with it, or goes back to an earlier revision. Without a text, "
+                + "the file as it stands. A change that would interrupt a recording waits for its end, unless `now`.",
+            "APPLY", "VALIDATE", "ROLLBACK", #"{"command":"apply","now":true,"text":"cameras: {}\n"}"#,
+            #"{"command":"validate","text":"cameras: {}\n"}"#, #"{"command":"rollback","revision":6}"#,
+            result: #"{"errors":[],"node":"attic","pending":{"revision":8,"waits_for":["front"]},"revision":7,"#
+                + #""valid":true}"#),
+        Entry(
+            MediaServerCommand.self, from: "\(worker), anyone",
+            "Looks at the media server now and answers who watches.",
+            "LOOK", #"{"camera":"front","command":"look"}"#,
+            result: #"{"node":"attic","paths":{"front":{"bytes":1200345,"ready":true,"viewers":2}}}"#),
     ]
 }

@@ -28,6 +28,8 @@ package struct Reply<Result: Codable & Hashable & Sendable>: Codable, Hashable, 
 /// What a reply's result can be; the replier names one, the asker expects one.
 package enum CommandResult: Hashable, Sendable {
     case recording(RecordingResult)
+    case viewing(ViewingResult)
+    case snapshot(SnapshotResult)
     case rotation(RotationResult)
     case restart(RestartResult)
     case storage(StorageResult)
@@ -53,6 +55,77 @@ package struct RecordingResult: Hashable, Sendable, Codable {
         self.segment = segment
         self.startedInSeconds = startedInSeconds
         self.prerollSeconds = prerollSeconds
+    }
+}
+
+/// The answer to `viewing/set`.
+package struct ViewingResult: Hashable, Sendable, Codable {
+    package var camera: CameraID
+    package var state: ViewingState.Phase
+    package var urls: [String]
+    /// From the command to the media server's having the stream.
+    package var startedInSeconds: Double?
+
+    package init(
+        camera: CameraID, state: ViewingState.Phase, urls: [String] = [], startedInSeconds: Double? = nil
+    ) {
+        self.camera = camera
+        self.state = state
+        self.urls = urls
+        self.startedInSeconds = startedInSeconds
+    }
+}
+
+/// The answer to `snapshot/set`.
+package struct SnapshotResult: Hashable, Sendable, Codable {
+    package var camera: CameraID
+    /// Relative to the storage folder.
+    package var file: String
+    package var capturedAt: WallTime
+    package var width: Int
+    package var height: Int
+    package var bytes: Int
+    package var tookSeconds: Double
+
+    package init(camera: CameraID, _ snapshot: SnapshotState) {
+        self.camera = camera
+        file = snapshot.file
+        capturedAt = snapshot.capturedAt
+        width = snapshot.width
+        height = snapshot.height
+        bytes = snapshot.bytes
+        tookSeconds = snapshot.tookSeconds
+    }
+}
+
+/// The answer to `config/set`.
+package struct ConfigResult: Hashable, Sendable, Codable {
+    package var node: NodeID
+    /// In force.
+    package var revision: Int
+    package var valid: Bool
+    package var errors: [String]
+    package var pending: ConfigState.Pending?
+
+    package init(
+        node: NodeID, revision: Int, valid: Bool, errors: [String] = [], pending: ConfigState.Pending? = nil
+    ) {
+        self.node = node
+        self.revision = revision
+        self.valid = valid
+        self.errors = errors
+        self.pending = pending
+    }
+}
+
+/// The answer to `mediamtx/<node>/set`.
+package struct MediaServerResult: Hashable, Sendable, Codable {
+    package var node: NodeID
+    package var paths: [String: MediaServerState.Path]
+
+    package init(node: NodeID, paths: [String: MediaServerState.Path]) {
+        self.node = node
+        self.paths = paths
     }
 }
 

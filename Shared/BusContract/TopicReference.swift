@@ -36,8 +36,8 @@ package enum TopicReference {
         """
 
     private static func section(_ entry: MessageRegistry.Entry) -> String {
-        var text = "## `\(topic(of: entry.type))`\n\n\(entry.sentence)\n\n"
-        text += code(entry.examples)
+        var text = "## `\(topic(of: entry.type))`\n\n\(entry.sentence)"
+        if !entry.examples.isEmpty { text += "\n\n" + code(entry.examples) }
         if let result = entry.result { text += "\n\nThe answer's `result`:\n\n" + code([result]) }
         return text
     }

@@ -90,7 +90,7 @@ extension BrokerURL: CustomStringConvertible {
     }
 
     /// `host`, `host:port`, `[::1]`, `[::1]:port`, with or without a final slash.
-    private static func authority(_ text: String, portDefault: Int) -> (host: String, port: Int)? {
+    static func authority(_ text: String, portDefault: Int) -> (host: String, port: Int)? {
         var rest = text[...]
         if rest.last == "/" { rest.removeLast() }
         let host: Substring

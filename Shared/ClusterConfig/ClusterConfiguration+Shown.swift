@@ -16,11 +16,13 @@ extension ClusterConfiguration {
     /// The configuration as it holds after defaults, environment and flags; the keys are those of the file. Passwords
     /// are masked, addresses stand without their credentials.
     package var shown: ShownValue {
-        .map([
+        var keys: [(key: String, value: ShownValue)] = [
             ("node", .text(node.rawValue)), ("state_dir", .text(stateDir)), ("broker", broker.shown),
             ("storage", storage.shown), ("rotation", rotation.shown), ("lifecycle", lifecycle.shown),
-            ("cameras", .map(cameras.map { ($0.id.rawValue, $0.shown) })),
-        ])
+        ]
+        if let mediaServer { keys.append(("mediamtx", mediaServer.shown)) }
+        keys.append(("cameras", .map(cameras.map { ($0.id.rawValue, $0.shown) })))
+        return .map(keys)
     }
 }
 
@@ -33,6 +35,22 @@ extension BrokerSettings {
         let named = files.compactMap { key, path in path.map { (key: key, value: ShownValue.text($0)) } }
         if !named.isEmpty { keys.append(("tls", .map(named))) }
         keys.append(("topic_root", .text(topicRoot)))
+        return .map(keys)
+    }
+}
+
+extension MediaServerSettings {
+    fileprivate var shown: ShownValue {
+        var keys: [(key: String, value: ShownValue)] = [
+            ("api", .text(api)), ("rtsp", .text(rtsp)), ("public_rtsp", .text(publicRTSP)),
+        ]
+        if let username { keys.append(("username", .text(username))) }
+        if let password { keys.append(("password", .text(password.description))) }
+        if let configFile { keys.append(("config_file", .text(configFile))) }
+        keys += [
+            ("publish", .text(publish.rawValue)), ("hook_listen", .text(hookListen.description)),
+            ("hook_url", .text(hookURL)),
+        ]
         return .map(keys)
     }
 }
@@ -77,7 +95,7 @@ extension CameraConfiguration {
         if let bitrate = encoder.bitrate { codec.append(("bitrate", .number(Double(bitrate)))) }
         codec.append(("gop", .text(encoder.gop.written)))
         return .map([
-            ("source", .text(source.publicText)), ("node", .text(node.rawValue)),
+            ("source", .text(source.publicText)), ("ingest", .text(ingest.rawValue)), ("node", .text(node.rawValue)),
             ("groups", .list(groups.map { .text($0.rawValue) })), ("record", .text(record.rawValue)),
             ("preroll", .text(preroll.written)), ("audio", .flag(audio)), ("encoder", .map(codec)),
             ("rotation", rotation.shown), ("lifecycle", lifecycle.shown), ("storage", storage.shown),

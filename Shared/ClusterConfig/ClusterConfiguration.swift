@@ -13,6 +13,8 @@ package struct ClusterConfiguration: Sendable, Hashable {
     package var storage: StorageSettings
     package var rotation: RotationSettings
     package var lifecycle: LifecyclePolicies
+    /// Nil: there is none.
+    package var mediaServer: MediaServerSettings?
     /// In the order of the file; cameras of other nodes included.
     package var cameras: [CameraConfiguration]
     /// Absolute; nil if there is no file and everything is default, environment or flag.
@@ -21,7 +23,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
     package init(
         broker: BrokerSettings = BrokerSettings(), node: NodeID, stateDir: String, storage: StorageSettings,
         rotation: RotationSettings = RotationSettings(), lifecycle: LifecyclePolicies = LifecyclePolicies(),
-        cameras: [CameraConfiguration] = [], file: String? = nil
+        mediaServer: MediaServerSettings? = nil, cameras: [CameraConfiguration] = [], file: String? = nil
     ) {
         self.broker = broker
         self.node = node
@@ -29,6 +31,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
         self.storage = storage
         self.rotation = rotation
         self.lifecycle = lifecycle
+        self.mediaServer = mediaServer
         self.cameras = cameras
         self.file = file
     }
@@ -61,10 +64,19 @@ package enum RecordMode: String, Sendable, Hashable, CaseIterable {
     case always
 }
 
+/// Who holds the connection to an IP camera.
+package enum Ingest: String, Sendable, Hashable, CaseIterable {
+    /// The capture-worker; the media server gets the stream from it.
+    case worker
+    /// The media server; the capture-worker reads from it, and from the camera itself while the server is away.
+    case mediaServer = "mediamtx"
+}
+
 /// A camera with the fleet's settings and its own overrides resolved.
 package struct CameraConfiguration: Sendable, Hashable {
     package var id: CameraID
     package var source: SourceAddress
+    package var ingest: Ingest
     /// The host whose worker owns the source.
     package var node: NodeID
     package var groups: [GroupID]
@@ -79,13 +91,15 @@ package struct CameraConfiguration: Sendable, Hashable {
     package var storage: StorageSettings
 
     package init(
-        id: CameraID, source: SourceAddress, node: NodeID, groups: [GroupID] = [], record: RecordMode = .onRequest,
+        id: CameraID, source: SourceAddress, ingest: Ingest = .worker, node: NodeID, groups: [GroupID] = [],
+        record: RecordMode = .onRequest,
         preroll: Duration = .zero, encoder: EncoderSettings = EncoderSettings(), audio: Bool = true,
         rotation: RotationSettings = RotationSettings(), lifecycle: LifecyclePolicies = LifecyclePolicies(),
         storage: StorageSettings
     ) {
         self.id = id
         self.source = source
+        self.ingest = ingest
         self.node = node
         self.groups = groups
         self.record = record

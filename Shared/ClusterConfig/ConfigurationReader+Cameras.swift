@@ -3,7 +3,8 @@ internal import Domain
 /// `cameras`.
 extension ConfigurationReader {
     private static let cameraKeys = [
-        "source", "node", "groups", "record", "preroll", "encoder", "audio", "rotation", "lifecycle", "storage",
+        "source", "ingest", "node", "groups", "record", "preroll", "encoder", "audio", "rotation", "lifecycle",
+        "storage",
     ]
     /// What a ring may be asked to hold.
     static let prerollMax: Duration = .seconds(300)
@@ -36,6 +37,7 @@ extension ConfigurationReader {
         if fields["source"] == nil { report("source: missing", path: field.path, mark: keyMark) }
         let camera = CameraConfiguration(
             id: id, source: source ?? .testPattern(SourceAddress.TestPattern()),
+            ingest: ingest(fields["ingest"], source: source, fleet: fleet),
             node: value(fields["node"], or: fleet.node, expected: Self.nameRule, NodeID.init(rawValue:)),
             groups: groups(fields["groups"]), record: word(fields["record"], or: .onRequest),
             preroll: duration(fields["preroll"], or: .zero, in: .zero...Self.prerollMax),
@@ -55,6 +57,20 @@ extension ConfigurationReader {
             report(error.message, at: field)
             return nil
         }
+    }
+
+    private mutating func ingest(_ field: Field?, source: SourceAddress?, fleet: FleetDefaults) -> Ingest {
+        let ingest: Ingest = word(field, or: .worker)
+        guard let field, ingest == .mediaServer else { return ingest }
+        guard fleet.hasMediaServer else {
+            report("there is no media server: add a section mediamtx", at: field)
+            return .worker
+        }
+        guard case .rtsp? = source else {
+            if source != nil { report("only for rtsp:// sources", at: field) }
+            return .worker
+        }
+        return ingest
     }
 
     private mutating func groups(_ field: Field?) -> [GroupID] {

@@ -3,9 +3,9 @@ internal import Domain
 /// The sections that hold for the fleet.
 extension ConfigurationReader {
     /// Parts of the product that read their own section; here it only has to be a mapping or a list.
-    private static let foreignKeys = ["mediamtx", "health", "metrics", "home_assistant", "triggers", "schedules"]
+    private static let foreignKeys = ["health", "metrics", "home_assistant", "triggers", "schedules"]
     private static let keys =
-        ["broker", "node", "state_dir", "storage", "rotation", "lifecycle", "cameras"] + foreignKeys
+        ["broker", "node", "state_dir", "storage", "rotation", "lifecycle", "mediamtx", "cameras"] + foreignKeys
     /// A fleet of more is several fleets.
     static let camerasMax = 4096
 
@@ -23,11 +23,12 @@ extension ConfigurationReader {
             rotation: rotation(fields["rotation"], over: RotationSettings()),
             lifecycle: lifecycle(fields["lifecycle"], over: LifecyclePolicies()),
             storage: storage(
-                fields["storage"], over: StorageSettings(path: defaults.storagePath)))
+                fields["storage"], over: StorageSettings(path: defaults.storagePath)),
+            hasMediaServer: fields["mediamtx"] != nil)
         return ClusterConfiguration(
             broker: broker(fields["broker"]), node: node, stateDir: path(fields["state_dir"]) ?? defaults.stateDir,
             storage: fleet.storage, rotation: fleet.rotation, lifecycle: fleet.lifecycle,
-            cameras: cameras(fields["cameras"], fleet: fleet))
+            mediaServer: mediaServer(fields["mediamtx"]), cameras: cameras(fields["cameras"], fleet: fleet))
     }
 
     static let nameRule = "1 to 63 of a-z, 0-9, '_' and '-', the first a letter or a digit"
@@ -96,6 +97,7 @@ struct FleetDefaults {
     var rotation: RotationSettings
     var lifecycle: LifecyclePolicies
     var storage: StorageSettings
+    var hasMediaServer: Bool
 }
 
 /// What depends on the machine and on where the file lies.

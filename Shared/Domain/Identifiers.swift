@@ -72,12 +72,13 @@ package struct GroupID: CheckedName {
     package static let all = GroupID(unchecked: "all")
 }
 
-/// The kind of an executable on the bus: `capture-worker`, `rotation-service`, `framekeeper`.
+/// The kind of an executable on the bus: `capture-worker`, `rotation-service`, `config-writer`, `framekeeper`.
 package struct ServiceName: CheckedName {
     package let rawValue: String
     package init(unchecked: String) { rawValue = unchecked }
     package static let captureWorker = ServiceName(unchecked: "capture-worker")
     package static let rotationService = ServiceName(unchecked: "rotation-service")
+    package static let configWriter = ServiceName(unchecked: "config-writer")
     package static let framekeeper = ServiceName(unchecked: "framekeeper")
 }
 
@@ -116,6 +117,8 @@ package struct Holder: CheckedText {
     package static let lengthMax = 64
     package static let manual = Holder(unchecked: "manual")
     package static let always = Holder(unchecked: "always")
+    /// Viewers at the media server; the config-writer takes and ends it.
+    package static let mediaServer = Holder(unchecked: "mediamtx")
 
     private init(unchecked: String) { rawValue = unchecked }
 

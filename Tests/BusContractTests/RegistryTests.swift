@@ -36,6 +36,16 @@ import Testing
         }
     }
 
+    @Test func aPictureTravelsAsItIs() throws {
+        let picture = SnapshotImage(bytes: [0xFF, 0xD8, 0x00, 0xFF, 0xD9])
+        let written = try BusCodec.encode(picture, at: WallTime(nanoseconds: 1), seq: 7)
+        #expect(written == picture.bytes)
+        #expect(try BusCodec.decode(SnapshotImage.self, from: written).message == picture)
+        let huge = SnapshotImage(bytes: [UInt8](repeating: 0, count: SnapshotImage.bytesMax + 1))
+        #expect(throws: CodedError.self) { try BusCodec.encode(huge, at: WallTime(nanoseconds: 1), seq: 7) }
+        #expect(throws: CodedError.self) { try BusCodec.decode(SnapshotImage.self, from: huge.bytes) }
+    }
+
     private func checkResult<R: Codable & Hashable & Sendable>(_ type: R.Type, of command: any BusCommand.Type) throws {
         let entry = try #require(MessageRegistry.all.first { $0.type == command })
         let example = try #require(entry.result)
@@ -48,6 +58,10 @@ import Testing
 
     @Test func resultsAreWrittenAsTheExamplesSay() throws {
         try checkResult(RecordingResult.self, of: RecordingCommand.self)
+        try checkResult(ViewingResult.self, of: ViewingCommand.self)
+        try checkResult(SnapshotResult.self, of: SnapshotCommand.self)
+        try checkResult(ConfigResult.self, of: ConfigCommand.self)
+        try checkResult(MediaServerResult.self, of: MediaServerCommand.self)
         try checkResult(RotationResult.self, of: RotationCommand.self)
         try checkResult(RestartResult.self, of: RestartCommand.self)
         try checkResult(StorageResult.self, of: StorageCommand.self)
@@ -60,7 +74,7 @@ import Testing
     /// Every type in the sources that says it is a message stands in the registry.
     @Test func noMessageIsMissing() throws {
         let folder = root.appending(path: "Shared/BusContract")
-        let declaration = /(?:struct|enum) (\w+): (?:String, )?Bus(?:Message|Command)\b/
+        let declaration = /(?:struct|enum) (\w+): (?:String, )?B(?:us|ytes)(?:Message|Command)\b/
         var declared: Set<String> = []
         for file in try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         where file.pathExtension == "swift" {

@@ -85,11 +85,53 @@ struct ResolutionTests {
     @Test("Sections of later parts of the product are known and not read")
     func foreignSections() throws {
         _ = try configuration(
-            "mediamtx: {api: x}\nhealth:\nmetrics: {}\nhome_assistant: {a: 1}\ntriggers: []\nschedules: {}")
+            "health:\nmetrics: {}\nhome_assistant: {a: 1}\ntriggers: []\nschedules: {}")
         #expect(
             try errors("metrics: 3") == [
                 "framekeeper.yml:1:10: metrics: expected a mapping or a list, found a single value"
             ])
+    }
+
+    @Test("The media server's section, and what follows from it")
+    func mediaServer() throws {
+        #expect(try configuration("node: a").mediaServer == nil)
+        #expect(try configuration("mediamtx:").mediaServer == MediaServerSettings())
+        let text = """
+            mediamtx:
+              api: http://nas.lan
+              rtsp: rtsp://[::1]:554
+              public_rtsp: rtsp://cams.lan
+              username: fk
+              password: hush
+              publish: always
+              hook_listen: 0.0.0.0:9000
+              hook_url: http://10.0.0.2:9000
+            cameras:
+              door: {source: "rtsp://10.0.0.7/s", ingest: mediamtx}
+            """
+        let configuration = try configuration(text)
+        let settings = try #require(configuration.mediaServer)
+        #expect(settings.api == "http://nas.lan:9997")
+        #expect(settings.rtsp == "rtsp://[::1]:554")
+        #expect(settings.publicAddress(of: CameraID(unchecked: "door")) == "rtsp://cams.lan:8554/door")
+        #expect(settings.hookListen == HostAndPort(host: "0.0.0.0", port: 9000))
+        #expect(settings.hookURL == "http://10.0.0.2:9000")
+        #expect(configuration.cameras.map(\.ingest) == [.mediaServer])
+        #expect(!configuration.shown.yaml.contains("hush"))
+    }
+
+    @Test(
+        "What is wrong with the media server's section",
+        arguments: [
+            ("mediamtx: {api: \"http://u:p@h\"}", "api"), ("mediamtx: {rtsp: \"rtsp://h/path\"}", "rtsp"),
+            ("mediamtx: {username: a}", "mediamtx"), ("mediamtx: {hook_listen: \"0.0.0.0:1\"}", "hook_listen"),
+            ("mediamtx: {hook_listen: \"9921\"}", "hook_listen"), ("mediamtx: {publish: sometimes}", "publish"),
+            ("cameras: {a: {source: \"rtsp://h/x\", ingest: mediamtx}}", "ingest"),
+            ("mediamtx:\ncameras: {a: {source: \"test://pattern\", ingest: mediamtx}}", "ingest"),
+        ])
+    func wrongMediaServer(_ text: String, key: String) throws {
+        let errors = try errors(text)
+        #expect(errors.count == 1 && errors[0].contains("\(key):"), "\(errors)")
     }
 
     @Test(

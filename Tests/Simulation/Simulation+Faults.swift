@@ -146,7 +146,7 @@ extension Simulation {
         case .recording(.stop):
             person.holdsLease = false
             person.stoppedAt = clock.now
-        case .recording, .rotation: break
+        case .recording, .rotation, .viewing, .snapshot: break
         }
         publish(.command(command, number: number), from: .person)
         agenda.add(.personAsksAgain(number: number), at: clock.now + .seconds(12))

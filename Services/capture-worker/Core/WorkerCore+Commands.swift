@@ -14,6 +14,8 @@ extension WorkerCore {
         case .recording(.start(let holder, let duration, let preroll)):
             return start(holder, duration, preroll: preroll, token: token, at: now)
         case .recording(.stop(let holder)): return stop(holder, token: token, at: now)
+        case .viewing, .snapshot:
+            return [.refuse(token, CodedError(.unknownCommand, "not built yet"))]
         case .rotation(let command): return rotate(command, token: token, at: now)
         case .restart:
             return streamEffects(.restartDemanded, at: now) + [

@@ -54,6 +54,8 @@ struct CommandDesk {
         guard let sender = senders.removeValue(forKey: token), let address = sender.reply else { return }
         switch result {
         case .recording(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
+        case .viewing(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
+        case .snapshot(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         case .rotation(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         case .restart(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         case .storage(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
