@@ -39,7 +39,8 @@ package struct BusSettings: Sendable {
     package var reconnect: Backoff
 
     package static let keepAliveDefault: Duration = .seconds(20)
-    package static let reconnectDefault = Backoff(first: .milliseconds(250), most: .seconds(5))
+    /// At most 2 s: retained state is complete again within 5 s of a broker's return.
+    package static let reconnectDefault = Backoff(first: .milliseconds(250), most: .seconds(2))
 
     package init(
         endpoint: BrokerEndpoint, username: String? = nil, password: String? = nil,

@@ -1,6 +1,6 @@
 package import Domain
 
-/// Writes one segment: packets in, parts of at most 1 s on disk, at the end a file with its final name.
+/// Writes one segment: packets in, parts of less than 1 s on disk, at the end a file with its final name.
 ///
 /// Owns the open file and its lock, and the muxer. Invariants: every video packet appended is in the file exactly
 /// once, in order; a part is one write; the first part is written as soon as the second frame tells how long the first
@@ -11,8 +11,9 @@ package import Domain
 ///
 /// After any error the writer takes nothing more: call `abandon()`.
 package final class SegmentWriter {
-    /// The most media that one part holds, unless a single frame lasts longer.
-    package static let partSecondsMax: Duration = .seconds(1)
+    /// The most media that one part holds, unless a single frame lasts longer. Less than the 1 s that a crash may cost:
+    /// the frame that waits for its duration and the time to sync are lost with the part.
+    package static let partSecondsMax: Duration = .milliseconds(900)
     /// Audio that comes before the first video packet waits for it, up to this many packets.
     private static let earlyAudioMax = 256
     /// How long the last frame of a stream without durations and without a frame rate counts: 40 ms.

@@ -67,7 +67,7 @@ struct ChildMachineTests {
         for failure in 1...20 {
             _ = machine.handle(.started, at: start)
             let effects = machine.handle(.exited(.signal(9)), at: start)
-            let wait = min(Duration.milliseconds(250 * (1 << min(failure - 1, 4))), .seconds(1))
+            let wait = min(Duration.milliseconds(250 * (1 << min(failure - 1, 4))), .milliseconds(500))
             #expect(effects.first == .reportEnd(.signal(9), again: wait, failures: failure))
             _ = machine.handle(.woke, at: start + wait)
         }

@@ -140,6 +140,21 @@ enum CodedPictures {
         }
     }
 
+    /// A checksum of each picture that ffmpeg decodes from `input`, in order of presentation, and what it said.
+    static func decoded(_ input: [String]) async throws -> (pictures: [String], said: String) {
+        let folder = try Scratch.folder()
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let said = try await Tool.run(
+            "ffmpeg",
+            ["-y", "-v", "warning"] + input + ["-map", "0:v", "-fps_mode", "passthrough", "-f", "framecrc"]
+                + ["\(folder)/pictures"])
+        let text = try String(contentsOfFile: "\(folder)/pictures", encoding: .utf8)
+        let pictures = text.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap {
+            $0.split(separator: ",").last.map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+        return (pictures, said)
+    }
+
     /// In seconds, as ffprobe sees the video track.
     static func duration(of path: String) async throws -> Double {
         let text = try await Tool.run(

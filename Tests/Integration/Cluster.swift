@@ -24,12 +24,15 @@ final class Cluster: Sendable {
     /// - Parameters:
     ///   - cameras: the `cameras` mapping, indented by two spaces.
     ///   - rotation: the interval.
-    init(cameras: String, rotation: String = "30m", extra: String = "") async throws {
+    ///   - broker: one that the test keeps; nil: the node's own.
+    init(
+        cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil
+    ) async throws {
         folder = try Scratch.folder()
-        port = try MosquittoBroker.freePort()
+        port = try broker?.port ?? MosquittoBroker.freePort()
         let text = """
             broker:
-              url: embedded://127.0.0.1:\(port)
+              url: \(broker == nil ? "embedded" : "mqtt")://127.0.0.1:\(port)
             node: node1
             state_dir: \(folder)/state
             storage:
@@ -60,10 +63,10 @@ final class Cluster: Sendable {
 
     /// Runs `body` with a node and ends the node whatever happens.
     static func run<Value>(
-        cameras: String, rotation: String = "30m", extra: String = "",
+        cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
         _ body: (Cluster) async throws -> Value
     ) async throws -> Value {
-        let cluster = try await Cluster(cameras: cameras, rotation: rotation, extra: extra)
+        let cluster = try await Cluster(cameras: cameras, rotation: rotation, extra: extra, broker: broker)
         do {
             let value = try await body(cluster)
             await cluster.end()

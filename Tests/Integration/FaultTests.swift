@@ -39,9 +39,12 @@ extension NodeTests {
                 try await startRecording(cluster)
                 var random = SeededRandom(seed: 42)
                 var resumed: [Double] = []
+                var lost: [Double] = []
                 for _ in 0..<kills {
                     try await passFrames(cluster, seconds: Double.random(in: 0.3...4, using: &random))
-                    resumed.append(try await killAndResume(cluster))
+                    let cost = try await killAndResume(cluster)
+                    resumed.append(cost.resumed)
+                    lost.append(cost.lost)
                 }
                 try await passFrames(cluster, seconds: 2)
                 try await verify(cluster)
@@ -51,13 +54,16 @@ extension NodeTests {
                 let gaps = cluster.log.events(GapEvent.self, at: CameraID(unchecked: "front"))
                 #expect(gaps.count == kills)
                 #expect(gaps.allSatisfy { $0.cause == .workerDied })
-                let worst = gaps.map(\.seconds).max() ?? 0
+                // Promise 5, and what the supervisor promises.
+                #expect((lost.max() ?? 0) <= 1, "seconds before the kill that were lost: \(lost)")
+                #expect((resumed.max() ?? 0) <= 2, "seconds until it went on: \(resumed)")
                 print(
-                    "killed \(kills) times: files \(try cluster.files("front").count), resumed within",
+                    "killed \(kills) times: files \(try cluster.files("front").count);",
                     String(
-                        format: "%.2f s median, %.2f s most; longest gap %.2f s", median(resumed), resumed.max() ?? 0,
-                        worst
-                    ))
+                        format: "lost before the kill %.2f s median, %.2f s most; "
+                            + "resumed within %.2f s median, %.2f s most; longest gap %.2f s",
+                        median(lost), lost.max() ?? 0, median(resumed), resumed.max() ?? 0,
+                        gaps.map(\.seconds).max() ?? 0))
             }
         }
 
@@ -67,59 +73,83 @@ extension NodeTests {
             try await eventually("time passes", within: .seconds(60)) { Date() >= end }
         }
 
-        /// Returns the seconds from the kill to the next segment, and checks what was lost.
-        private func killAndResume(_ cluster: Cluster) async throws -> Double {
+        /// The seconds of recording from before the kill that are on no disk, and those until the session went on.
+        private func killAndResume(_ cluster: Cluster) async throws -> (lost: Double, resumed: Double) {
             let camera = CameraID(unchecked: "front")
-            let before = cluster.log.events(SegmentEvent.self, at: camera)
-            let session = try #require(before.last?.session)
+            let session = try #require(cluster.log.events(SegmentEvent.self, at: camera).last?.session)
             let gaps = cluster.log.events(GapEvent.self, at: camera).count
             let killed = Date()
             try cluster.signal("capture-worker.front", SIGKILL)
             try await eventually("the session resumes", within: .seconds(30)) {
                 cluster.log.events(GapEvent.self, at: camera).count > gaps
             }
-            let resumed = Date()
+            let resumed = Date().timeIntervalSince(killed)
             let gap = try #require(cluster.log.events(GapEvent.self, at: camera).last)
             #expect(gap.session == session)
-            let lost = killed.timeIntervalSince1970 - Double(gap.from.milliseconds) / 1000
-            // One part of at most 1 s, and what was on its way to it: a frame that waits for its duration, one being
-            // coded.
-            #expect(lost <= 1.2, "\(lost) s before the kill were lost")
-            return resumed.timeIntervalSince(killed)
+            return (killed.timeIntervalSince1970 - Double(gap.from.milliseconds) / 1000, resumed)
         }
 
         private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
-        @Test func theBrokerDiesAndComesBackWithoutItsMemory() async throws {
+        /// How a broker is away.
+        enum Absence: String, CaseIterable {
+            /// Its connections stay and nothing answers.
+            case hangs
+            /// It is dead and its port refuses.
+            case refuses
+        }
+
+        @Test(arguments: Absence.allCases)
+        func theBrokerIsAwayAndComesBackWithoutItsMemory(absence: Absence) async throws {
             let seconds = isFullRun ? 60.0 : 8
-            try await Cluster.run(cameras: Self.pattern, rotation: "2s") { cluster in
+            let broker = try await MosquittoBroker.start()
+            try await Cluster.run(cameras: Self.pattern, rotation: "2s", broker: broker) { cluster in
                 try await startRecording(cluster)
-                let camera = CameraID(unchecked: "front")
                 try await passFrames(cluster, seconds: 3)
-                // Stopped, so that the supervisor does not bring it back before the time is over.
-                try cluster.signal("broker", SIGSTOP)
-                try await passFrames(cluster, seconds: seconds)
-                try? FileManager.default.removeItem(atPath: "\(cluster.stateDir)/broker/mosquitto.db")
-                cluster.log.forgetStates()
-                try cluster.signal("broker", SIGKILL)
-                let back = Date()
-                try await eventually("retained state is complete again", within: .seconds(20)) {
-                    cluster.log.state(RecordingState.self, at: camera)?.state == .recording
-                        && cluster.log.state(StreamState.self, at: camera)?.state == .active
-                        && cluster.log.state(CameraAvailability.self, at: camera) == .online
-                        && cluster.log.state(RotationState.self, at: camera) != nil
-                        && cluster.log.state(StorageState.self, at: NodeID(unchecked: "node1")) != nil
+                switch absence {
+                case .hangs: broker.pause()
+                case .refuses: broker.kill()
                 }
-                let settled = Date().timeIntervalSince(back)
+                try await passFrames(cluster, seconds: seconds)
+                broker.kill()
+                cluster.log.forgetStates()
+                try await broker.start(isForgetting: true)
+                let settled = try await settle(cluster)
+                #expect(settled <= 5, "retained state was complete after \(settled) s")
                 try await passFrames(cluster, seconds: 5)
                 try await verify(cluster)
-                let segments = try #require(cluster.closed("front").last).index + 1
-                // Boundaries lie 2 s apart; none may be missing although nobody could say when.
-                let expected = Int((seconds + 6) / 2)
-                #expect(segments >= expected - 1, "\(segments) segments")
-                #expect(cluster.log.events(GapEvent.self, at: camera).isEmpty)
-                print("broker away \(seconds) s: \(segments) segments, no gap; state complete after", settled, "s")
+                try await compareLedger(cluster, spanning: seconds + 8)
+                print(
+                    "broker \(absence) \(seconds) s: \(cluster.segments("front").count) segments, no gap;",
+                    "state complete after", String(format: "%.2f s", settled))
             }
+        }
+
+        /// Waits until all retained state is on the bus again; returns how many seconds that took.
+        private func settle(_ cluster: Cluster) async throws -> Double {
+            let camera = CameraID(unchecked: "front")
+            let back = Date()
+            try await eventually("retained state is complete again", within: .seconds(20)) {
+                cluster.recording("front")?.state == .recording && cluster.stream("front")?.state == .active
+                    && cluster.log.state(CameraAvailability.self, at: camera) == .online
+                    && cluster.log.state(RotationState.self, at: camera) != nil
+                    && cluster.log.state(StorageState.self, at: NodeID(unchecked: "node1")) != nil
+            }
+            return Date().timeIntervalSince(back)
+        }
+
+        /// Boundaries on time although nobody could say when, no gap, and each segment once in the ledger.
+        private func compareLedger(_ cluster: Cluster, spanning seconds: Double) async throws {
+            let segments = cluster.segments("front")
+            #expect(Double(segments.count) >= seconds / 2 - 1, "\(segments.count) segments in \(seconds) s")
+            // The key frames of the source lie 1 s apart.
+            #expect(segments.compactMap(\.offsetSeconds).allSatisfy { (0...1.1).contains($0) })
+            #expect(cluster.gaps("front").isEmpty)
+            let list = try await cluster.framekeeper("recordings", "list", "--json")
+            #expect(list.status == 0, "\(list.output)")
+            let rows = try JSONSerialization.jsonObject(with: Data(list.output.utf8)) as? [[String: Any]]
+            #expect(rows?.count == 1)
+            #expect(rows?.first?["frames"] as? Int == segments.compactMap(\.frames).reduce(0) { $0 + Int($1) })
         }
 
         @Test func aStoppedRotationServiceMissesNothing() async throws {
@@ -134,10 +164,12 @@ extension NodeTests {
                 try cluster.signal("rotation-service", SIGCONT)
                 try await passFrames(cluster, seconds: 3)
                 try await verify(cluster)
-                let list = try await cluster.framekeeper("recordings", "list", "--json")
-                #expect(list.status == 0)
                 let indices = cluster.closed("front").map(\.index)
                 #expect(Set(indices).count == indices.count, "no segment twice: \(indices)")
+                let list = try await cluster.framekeeper("recordings", "list", "--json")
+                let rows = try JSONSerialization.jsonObject(with: Data(list.output.utf8)) as? [[String: Any]]
+                #expect(rows?.count == 1)
+                #expect(rows?.first?["frames"] as? Int == cluster.closed("front").reduce(0) { $0 + Int($1.frames ?? 0) })
             }
         }
     }

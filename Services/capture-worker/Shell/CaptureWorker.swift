@@ -17,8 +17,7 @@ package struct CaptureWorker {
     private let bus: BusClient
     private let pipeline: CapturePipeline
     private let memory: WorkerMemoryFile
-    private let inputs: AsyncStream<Input>
-    private let feed: AsyncStream<Input>.Continuation
+    private let inbox: Inbox<Input>
     private let logger: Logger
 
     private enum Input: Sendable {
@@ -39,15 +38,14 @@ package struct CaptureWorker {
         try AtomicFile.createFolder("\(stateDir)/leases")
         try AtomicFile.createFolder("\(stateDir)/outbox")
         memory = WorkerMemoryFile(stateDir: stateDir, camera: camera.id)
-        let (inputs, feed) = AsyncStream.makeStream(of: Input.self)
-        self.inputs = inputs
-        self.feed = feed
+        let inbox = Inbox<Input>()
+        self.inbox = inbox
         bus = BusClient(
             settings: context.busSettings, presences: [.availability(camera.id), context.presence],
             outbox: try EventOutbox(path: "\(stateDir)/outbox/\(camera.id).events"),
             now: { ServiceClock.now().wall }, logger: context.logger)
         pipeline = CapturePipeline(camera: camera, node: context.configuration.node) { event in
-            feed.yield(.happened(event))
+            inbox.put(.happened(event))
         }
     }
 
@@ -57,16 +55,17 @@ package struct CaptureWorker {
         let plan = TopicTemplate(pattern: RotationState.topic(for: camera.id))
         bus.subscribe(desk.subscriptions + [plan])
         let listeners = [
-            Task { [bus, feed] in for await input in bus.inputs { feed.yield(.bus(input)) } },
-            Task { [context, feed] in
+            Task { [bus, inbox] in for await input in bus.inputs { await inbox.offer(.bus(input)) } },
+            Task { [context, inbox] in
                 await context.shutdown.wait()
-                feed.yield(.happened(.stopDemanded(.signal)))
+                inbox.put(.happened(.stopDemanded(.signal)))
             },
         ]
         bus.start()
         takeFolder()
         let cause = await loop(&desk)
         for listener in listeners { listener.cancel() }
+        inbox.end()
         pipeline.quit()
         await bus.stop()
         return switch cause {
@@ -79,13 +78,13 @@ package struct CaptureWorker {
     /// Waits for the camera's folder: an older worker that was just fenced may still be finishing its last file.
     private func takeFolder() {
         let folder = "\(camera.storage.path)/\(camera.id)"
-        BlockingThread.start("folder-lock") { [feed, logger] in
+        BlockingThread.start("folder-lock") { [inbox, logger] in
             do throws(CodedError) {
                 try AtomicFile.createFolder(folder)
-                feed.yield(.folderTaken(try FileLock.wait("\(folder)/.lock")))
+                inbox.put(.folderTaken(try FileLock.wait("\(folder)/.lock")))
             } catch {
                 logger.error("folder not usable", metadata: ["folder": "\(folder)", "error": "\(error)"])
-                feed.yield(.happened(.stopDemanded(.failed)))
+                inbox.put(.happened(.stopDemanded(.failed)))
             }
         }
     }
@@ -94,7 +93,7 @@ package struct CaptureWorker {
         var core = WorkerCore(settings, seed: UInt64.random(in: .min ... .max))
         var timers = Timers()
         var lock: FileLock?
-        for await input in inputs {
+        while let input = await inbox.next() {
             let event: WorkerEvent
             switch input {
             case .bus(let input):
@@ -225,13 +224,13 @@ extension CaptureWorker {
     private func wake(at time: MonotonicTime?, _ timers: inout Timers) {
         timers.wake?.cancel()
         timers.wake = time.map { time in
-            Task { [feed] in
+            Task { [inbox] in
                 // A wake that came early would be the last one: the Core asks only when its deadline changes.
                 while ServiceClock.now().monotonic < time {
                     let rest = time - ServiceClock.now().monotonic
                     guard (try? await Task.sleep(for: max(rest, .milliseconds(1)))) != nil else { return }
                 }
-                feed.yield(.happened(.woke))
+                inbox.put(.happened(.woke))
             }
         }
     }
@@ -246,8 +245,8 @@ extension CaptureWorker {
         guard timers.stats == nil else { return }
         let counts = pipeline.takeStats()
         timers.lastStats = (ServiceClock.now().monotonic, counts.frames, counts.bytes)
-        timers.stats = Task { [feed] in
-            while (try? await Task.sleep(for: Self.statsInterval)) != nil { feed.yield(.statsDue) }
+        timers.stats = Task { [inbox] in
+            while (try? await Task.sleep(for: Self.statsInterval)) != nil { inbox.put(.statsDue) }
         }
     }
 

@@ -53,7 +53,7 @@ package struct ChildMachine: Sendable, Hashable {
         package var stableAfter: Duration = .seconds(60)
         /// The most that a child waits which was killed (SIGKILL: a person, or a kernel without memory). That says
         /// little of its health, and its session must go on within 2 s however often it happens.
-        package var killedWaitMax: Duration = .seconds(1)
+        package var killedWaitMax: Duration = .milliseconds(500)
         /// Another process owns its camera; asking more often only disturbs that one.
         package var fencedWait: Duration = .seconds(30)
         /// As many failures in a row are a crash loop, said once.

@@ -20,8 +20,7 @@ package struct RotationService {
     private let settings: NodeSettings
     private let bus: BusClient
     private let rooms: [StorageFolder: StorageRoom]
-    private let inputs: AsyncStream<Input>
-    private let feed: AsyncStream<Input>.Continuation
+    private let inbox: Inbox<Input>
     private var logger: Logger { context.logger }
 
     private enum Input: Sendable {
@@ -36,9 +35,8 @@ package struct RotationService {
         settings = NodeSettings(context.configuration)
         let stateDir = context.configuration.stateDir
         try AtomicFile.createFolder("\(stateDir)/outbox")
-        let (inputs, feed) = AsyncStream.makeStream(of: Input.self)
-        self.inputs = inputs
-        self.feed = feed
+        let inbox = Inbox<Input>()
+        self.inbox = inbox
         var busSettings = context.busSettings
         busSettings.sessionExpirySeconds = Self.sessionExpirySeconds
         bus = BusClient(
@@ -47,7 +45,7 @@ package struct RotationService {
             now: { ServiceClock.now().wall }, logger: context.logger)
         var rooms: [StorageFolder: StorageRoom] = [:]
         for folder in settings.folders {
-            rooms[folder.folder] = StorageRoom(folder.folder, logger: context.logger) { feed.yield(.happened($0)) }
+            rooms[folder.folder] = StorageRoom(folder.folder, logger: context.logger) { inbox.put(.happened($0)) }
         }
         self.rooms = rooms
     }
@@ -60,16 +58,17 @@ package struct RotationService {
         }
         bus.subscribe(subscriptions)
         let listeners = [
-            Task { [bus, feed] in for await input in bus.inputs { feed.yield(.bus(input)) } },
-            Task { [context, feed] in
+            Task { [bus, inbox] in for await input in bus.inputs { await inbox.offer(.bus(input)) } },
+            Task { [context, inbox] in
                 await context.shutdown.wait()
-                feed.yield(.stop(.done))
+                inbox.put(.stop(.done))
             },
         ]
         bus.start()
-        feed.yield(.happened(.started))
+        inbox.put(.happened(.started))
         let exit = await loop()
         for listener in listeners { listener.cancel() }
+        inbox.end()
         for room in rooms.values { await room.leave() }
         await bus.stop()
         return exit
@@ -89,7 +88,7 @@ package struct RotationService {
         var askers = AskerBook()
         var timer: Task<Void, Never>?
         defer { timer?.cancel() }
-        for await input in inputs {
+        while let input = await inbox.next() {
             let event: RotationEvent
             switch input {
             case .bus(.disconnected(.takenOver)):
@@ -198,10 +197,10 @@ package struct RotationService {
     private func wake(at time: MonotonicTime?, instead timer: Task<Void, Never>?) -> Task<Void, Never>? {
         timer?.cancel()
         return time.map { time in
-            Task { [feed] in
+            Task { [inbox] in
                 let rest = time - ServiceClock.now().monotonic
                 guard (try? await Task.sleep(for: max(rest, .zero))) != nil else { return }
-                feed.yield(.happened(.woke))
+                inbox.put(.happened(.woke))
             }
         }
     }
