@@ -9,13 +9,17 @@ package enum AtomicFile {
     package static let bytesMax = 16 * 1024 * 1024
 
     /// Replaces the file at `path`. The folder must exist. `storage_full` if the disk is full, else `storage_failed`.
-    package static func write(_ bytes: [UInt8], to path: String, mode: UInt32 = 0o600) throws(CodedError) {
+    ///
+    /// - Parameter isSynced: false for what need not survive a power cut and shall be there at once.
+    package static func write(
+        _ bytes: [UInt8], to path: String, mode: UInt32 = 0o600, isSynced: Bool = true
+    ) throws(CodedError) {
         let aside = "\(path).\(getpid()).new"
         let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
         guard file >= 0 else { throw .lastSystemError("cannot create \(aside)") }
         do throws(CodedError) {
             try writeAll(bytes, to: file, path: aside)
-            guard fsync(file) == 0 else { throw CodedError.lastSystemError("cannot sync \(aside)") }
+            guard !isSynced || fsync(file) == 0 else { throw CodedError.lastSystemError("cannot sync \(aside)") }
         } catch {
             close(file)
             unlink(aside)
@@ -27,7 +31,7 @@ package enum AtomicFile {
             unlink(aside)
             throw error
         }
-        try syncFolder(of: path)
+        if isSynced { try syncFolder(of: path) }
     }
 
     /// The whole file; nil if there is none. Refuses more than `limit` bytes.

@@ -68,8 +68,9 @@ import Testing
             #expect(life.session != nil)
             if let session = life.session { life.ended.append(session) }
             life.session = nil
-        case .loseFrames, .setSchedule, .cut, .allowOpening, .publishStream, .publishRecording, .emitSegment,
-            .emitGap, .reply, .refuse, .remember, .wake, .exit:
+        case .loseFrames, .setSchedule, .cut, .allowOpening, .requestKeyFrame, .openPublisher, .closePublisher,
+            .lookAtReaders, .takeSnapshot, .publishStream, .publishRecording, .publishViewing, .publishSnapshot,
+            .emitSegment, .emitGap, .reply, .refuse, .remember, .wake, .exit:
             break
         }
     }

@@ -45,6 +45,12 @@ struct CoreBench {
         return .segmentOpened(SegmentOpened(opening: opening, file: "f\(index)", startedAt: now.wall))
     }
 
+    mutating func view(
+        _ holder: Holder = .manual, duration: Duration? = nil, after span: Duration = .zero
+    ) -> (token: CommandToken, effects: [WorkerEffect]) {
+        command(.viewing(.start(holder: holder, duration: duration)), after: span)
+    }
+
     /// Up to a session with its first part on disk.
     mutating func record() throws -> SessionID {
         _ = step(.started(nil, tail: nil))
@@ -71,6 +77,10 @@ extension [WorkerEffect] {
     }
     var stream: StreamState? {
         for case .publishStream(let state) in self.reversed() { return state }
+        return nil
+    }
+    var viewing: ViewingState? {
+        for case .publishViewing(let state) in self.reversed() { return state }
         return nil
     }
     func answer(to token: CommandToken) -> Result<CommandResult, CodedError>? {
@@ -101,7 +111,7 @@ extension [WorkerEffect] {
         _ = bench.step(.started(nil, tail: nil))
         let (token, effects) = bench.start()
         let session = try #require(effects.begun?.session)
-        #expect(effects.contains(.openSource(run: 1)))
+        #expect(effects.contains(.openSource(run: 1, via: .camera)))
         #expect(effects.recording?.state == .starting)
         #expect(effects.answer(to: token) == nil)
         #expect(effects.remembered?.session?.id == session)
@@ -305,7 +315,7 @@ extension [WorkerEffect] {
         #expect(lost.contains(.loseFrames(.sourceStalled)))
         #expect(lost.recording?.state == .failed)
         let result7 = bench.step(.woke, after: .milliseconds(300))
-        #expect(result7.contains(.openSource(run: 2)))
+        #expect(result7.contains(.openSource(run: 2, via: .camera)))
         _ = bench.step(.keyFrameCame(run: 2))
         _ = bench.step(bench.opened(session, index: 1, firstFrame: 50))
         let result8 = bench.step(.firstPartWritten(session, index: 1))
@@ -368,7 +378,7 @@ extension [WorkerEffect] {
         #expect(effects.begun?.gap?.cause == .workerDied)
         #expect(effects.begun?.gap?.firstLost == 50)
         #expect(effects.contains { if case .emitSegment(let event) = $0 { event.reason == .recovered } else { false } })
-        #expect(effects.contains(.openSource(run: 1)))
+        #expect(effects.contains(.openSource(run: 1, via: .camera)))
     }
 
     @Test func aSessionWhoseLeaseRanOutMeanwhileEndsWithAGap() throws {

@@ -72,7 +72,7 @@ struct WorkerStopTests {
         let session = try bench.record()
         _ = bench.step(.sourceEnded(run: 1))
         _ = bench.step(.sessionEnded(session, nil))
-        #expect(bench.start().effects.contains(.openSource(run: 2)))
+        #expect(bench.start().effects.contains(.openSource(run: 2, via: .camera)))
     }
 
     @Test("Numbers in use stay used where the newest file cannot be read")

@@ -169,7 +169,8 @@ extension NodeTests {
                 let list = try await cluster.framekeeper("recordings", "list", "--json")
                 let rows = try JSONSerialization.jsonObject(with: Data(list.output.utf8)) as? [[String: Any]]
                 #expect(rows?.count == 1)
-                #expect(rows?.first?["frames"] as? Int == cluster.closed("front").reduce(0) { $0 + Int($1.frames ?? 0) })
+                let frames = cluster.closed("front").reduce(0) { $0 + Int($1.frames ?? 0) }
+                #expect(rows?.first?["frames"] as? Int == frames)
             }
         }
     }

@@ -59,6 +59,8 @@ final class SimulatedWorker {
     var newestReport: MonotonicTime = .zero
     var stream: StreamState?
     var recording: RecordingState?
+    /// The connection to the media server that is open or being opened.
+    var publisherRun: Int?
 
     init(id: Int, settings: WorkerSettings, seed: UInt64) {
         self.id = id

@@ -19,6 +19,9 @@ extension Simulation {
             if age > most + group + .seconds(40) { promises.breaks(2, "\(file.path) has been open for \(age)") }
         }
         if camera.isConnected, process.wantedRun == nil { promises.breaks(3, "a source runs that nobody wants") }
+        if process.publisherRun != nil, process.wantedRun == nil {
+            promises.breaks(3, "a stream is published that does not run")
+        }
         if person.holdsLease, let recording = process.recording,
             !recording.leases.contains(where: { $0.holder == .manual })
         {
@@ -53,7 +56,11 @@ extension Simulation {
 
     private func checkIsOff(_ process: SimulatedWorker) {
         if process.recording?.state != .off { promises.breaks(6, "recording is not off") }
-        if camera.isConnected, settings.preroll == .zero { promises.breaks(3, "the source runs without a lease") }
+        // A command that the bus had repeated may have opened live view again; then it closes when its time has passed.
+        let isViewed = (process.stream?.leases.viewing ?? 0) > 0 || process.stream?.state == .closing
+        if camera.isConnected, settings.preroll == .zero, !isViewed {
+            promises.breaks(3, "the source runs without a lease")
+        }
         if let file = process.file { promises.breaks(6, "\(file.path) is still open") }
     }
 

@@ -6,7 +6,7 @@ import TestSupport
 /// What can happen to the world.
 enum Fault: CaseIterable {
     case workerKilled, rotationKilled, rotationHung, brokerRestarted, brokerForgot, linkBroken, cameraUnplugged
-    case cameraSilent, diskFull, diskFailed, diskSlow, clockStepped
+    case cameraSilent, diskFull, diskFailed, diskSlow, clockStepped, mediaServerGone
 }
 
 /// Who sends commands, and asks again until somebody answers.
@@ -61,6 +61,9 @@ extension Simulation {
         case .diskSlow:
             isDiskSlow = true
             heal(fault, within: .seconds(1) ... .seconds(300))
+        case .mediaServerGone:
+            loseMediaServer()
+            heal(fault, within: .milliseconds(50) ... .seconds(300))
         case .clockStepped:
             let most = random.pick([Duration.milliseconds(300), .seconds(5), .seconds(3600), .seconds(86_400)])
             clock.stepWall(by: random.duration(in: .zero - most...most))
@@ -85,6 +88,7 @@ extension Simulation {
             camera.skip(to: clock.now)
         case .diskFull, .diskFailed: disk.failure = nil
         case .diskSlow: isDiskSlow = false
+        case .mediaServerGone: isMediaServerUp = true
         case .workerKilled, .rotationKilled, .rotationHung, .linkBroken, .clockStepped: break
         }
     }
@@ -103,6 +107,7 @@ extension Simulation {
         say(
             .recording(
                 person.wantsRecording ? .start(holder: .manual, duration: nil, preroll: nil) : .stop(holder: nil)))
+        say(.viewing(.stop(holder: nil)))
         agenda.add(.calmEnds, at: clock.now + Self.settleTime)
     }
 
@@ -123,12 +128,15 @@ extension Simulation {
         guard !isCalm else { return }
         let hall = Holder(rawValue: "motion:hall") ?? .manual
         let minutes = Duration.seconds(random.int(in: 5...1800))
-        switch random.int(in: 0...9) {
+        switch random.int(in: 0...13) {
         case 0...3: say(.recording(.start(holder: .manual, duration: nil, preroll: nil)))
         case 4, 5: say(.recording(.start(holder: hall, duration: minutes, preroll: nil)))
         case 6: say(.recording(.stop(holder: hall)))
         case 7: say(.recording(.stop(holder: nil)))
         case 8: say(.rotation(RotationCommand(at: nil)))
+        case 9: say(.viewing(.start(holder: .mediaServer, duration: minutes)))
+        case 10: say(.viewing(.stop(holder: nil)))
+        case 11, 12: say(.snapshot(SnapshotCommand()))
         default: say(.restart(RestartCommand()))
         }
     }

@@ -13,7 +13,7 @@ extension Simulation {
         processes += 1
         let settings = WorkerSettings(
             camera: Self.camera, node: Self.node, source: "test://pattern", preroll: settings.preroll,
-            rotation: settings.rotation, boot: "boot")
+            rotation: settings.rotation, publishing: settings.publishing, boot: "boot")
         do {
             let memory = workerState.memory
             let tail = try memory?.session.flatMap { session throws(CodedError) in try readTail(session) }
@@ -88,7 +88,7 @@ extension Simulation {
 
     private func perform(_ effect: WorkerEffect) {
         switch effect {
-        case .openSource(let run):
+        case .openSource(let run, _):
             worker?.wantedRun = run
             worker?.hasKeyFrame = false
             let answer = clock.now + random.duration(in: .milliseconds(20) ... .seconds(2))
@@ -106,6 +106,8 @@ extension Simulation {
             if settings.sabotage != .neverRotates { worker?.cutter.setSchedule(schedule) }
         case .cut(let time): if settings.sabotage != .neverRotates { _ = worker?.cutter.rotate(at: time) }
         case .allowOpening: worker?.cutter.allowOpening()
+        case .requestKeyFrame, .publishViewing, .publishSnapshot: break
+        case .openPublisher, .closePublisher, .lookAtReaders, .takeSnapshot: performForViewers(effect)
         case .publishStream(let state):
             worker?.stream = state
             publish(.stream(state), from: .worker)

@@ -17,6 +17,7 @@ final class Simulation {
         var picturesPerGroup = 4
         var rotation = RotationSettings()
         var preroll: Duration = .zero
+        var publishing = WorkerSettings.Publishing.never
         /// Faults per simulated day, of each kind.
         var faultsPerDay = 12.0
         var sabotage = Sabotage.none
@@ -28,6 +29,7 @@ final class Simulation {
         case sourceAnswers(run: Int, process: Int)
         case stallEnds(run: Int, process: Int)
         case recorderTurns(process: Int)
+        case viewers(ViewersDue, process: Int)
         case startWorker
         case delivered(SimulatedBus<SimulatedMessage>.Delivery)
         case acknowledged(number: Int, connection: Int)
@@ -60,6 +62,7 @@ final class Simulation {
     var promises = Promises()
     var isCalm = false
     var isDiskSlow = false
+    var isMediaServerUp = true
     var person = SimulatedPerson()
     let end: MonotonicTime
 
@@ -114,6 +117,7 @@ final class Simulation {
                 worker?.isDraining = false
                 drain()
             }
+        case .viewers(let due, let process): if process == worker?.id { viewersDue(due) }
         case .startWorker: startWorker()
         case .delivered(let delivery): deliver(delivery)
         case .acknowledged(let number, let connection):

@@ -1,3 +1,4 @@
+import CaptureWorkerCore
 import Domain
 import Foundation
 import TestSupport
@@ -24,6 +25,7 @@ import Testing
             interval: random.pick([.seconds(1800), .seconds(1800), .seconds(600), .seconds(3600)]),
             align: random.pick(RotationAlignment.allCases))
         settings.preroll = random.pick([.zero, .zero, .seconds(30)])
+        settings.publishing = random.pick([.never, .onDemand, .onDemand, .always])
         return settings
     }
 

@@ -93,9 +93,10 @@ extension LeaseBook {
         }
     }
 
-    /// Takes up what a worker before this one had written down; what has run out meanwhile stays out.
+    /// Takes up what a worker before this one had written down; what has run out meanwhile stays out, and so do
+    /// snapshots, whose askers have gone with that worker.
     package init(_ records: [Record], at now: Now) {
-        for record in records where record.until.map({ $0 > now.wall }) ?? true {
+        for record in records where record.useCase != .snapshot && record.until.map({ $0 > now.wall }) ?? true {
             leases[record.useCase, default: []].append(
                 Lease(
                     holder: record.holder, since: record.since, until: record.until,

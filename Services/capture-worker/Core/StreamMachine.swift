@@ -129,6 +129,14 @@ package struct StreamMachine: Hashable, Sendable {
         return wasOpen ? [.close] : []
     }
 
+    /// Whether frames come.
+    package var isDelivering: Bool {
+        switch state {
+        case .active, .closing: true
+        case .idle, .starting, .failed: false
+        }
+    }
+
     private var isOpen: Bool {
         switch state {
         case .starting, .active, .closing: true

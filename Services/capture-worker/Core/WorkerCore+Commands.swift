@@ -14,8 +14,10 @@ extension WorkerCore {
         case .recording(.start(let holder, let duration, let preroll)):
             return start(holder, duration, preroll: preroll, token: token, at: now)
         case .recording(.stop(let holder)): return stop(holder, token: token, at: now)
-        case .viewing, .snapshot:
-            return [.refuse(token, CodedError(.unknownCommand, "not built yet"))]
+        case .viewing(.start(let holder, let duration)):
+            return startViewing(holder, duration, token: token, at: now)
+        case .viewing(.stop(let holder)): return stopViewing(holder, token: token, at: now)
+        case .snapshot(let wish): return takeSnapshot(wish, token: token, at: now)
         case .rotation(let command): return rotate(command, token: token, at: now)
         case .restart:
             return streamEffects(.restartDemanded, at: now) + [
@@ -104,7 +106,7 @@ extension WorkerCore {
         return take { waiter in
             switch waiter.wish {
             case .firstFrame, .cut: true
-            case .end: false
+            case .view, .end: false
             }
         }.filter(\.token.isAwaited).map { .refuse($0.token, error) }
     }
@@ -146,12 +148,26 @@ extension WorkerCore {
             return CodedError(
                 .sourceUnavailable, "no frame yet; the lease is kept and the source is tried again",
                 cause: error.description)
+        case .view: return viewTimeout
         case .cut: return CodedError(.timeout, "no key frame came; the boundary is still wanted")
         case .end: return CodedError(.timeout, "the last file is not complete yet")
         }
     }
 
-    private mutating func take(where isDone: (Waiter) -> Bool) -> [Waiter] {
+    private var viewTimeout: CodedError {
+        let kept = "the lease is kept and it is tried again"
+        if case .failed(let error, _) = stream.state {
+            return CodedError(.sourceUnavailable, "no picture yet; \(kept)", cause: error.description)
+        }
+        if let error = publisher.lastError {
+            return CodedError(
+                .mediaServerUnavailable, "the media server does not take the stream; \(kept)",
+                cause: error.description)
+        }
+        return CodedError(.timeout, "no live view yet; \(kept)")
+    }
+
+    mutating func take(where isDone: (Waiter) -> Bool) -> [Waiter] {
         let done = waiters.filter(isDone)
         if !done.isEmpty { waiters.removeAll(where: isDone) }
         return done

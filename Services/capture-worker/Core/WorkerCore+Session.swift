@@ -206,9 +206,10 @@ extension WorkerCore {
         guard stopCause == nil else { return [] }
         stopCause = cause
         exitBy = now.monotonic + Self.exitTimeout
-        guard let session else { return [.closeSource] }
+        let closing = publisherEffects(.wishChanged(false), at: now) + [.closeSource]
+        guard let session else { return closing }
         endingSessions.append(session.id)
-        return [.endSession(.shutdown), .closeSource]
+        return [.endSession(.shutdown)] + closing
     }
 
     /// Leaves when the last file is complete, or when waiting longer is in vain: the next worker finishes the file.

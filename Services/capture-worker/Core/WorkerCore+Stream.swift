@@ -10,7 +10,9 @@ extension WorkerCore {
     /// Starts the close-after of a use case that has lost its last lease.
     mutating func leaseEnded(_ useCase: UseCase, at now: MonotonicTime) {
         guard !leases.isLeased(useCase) else { return }
-        closesAt[useCase] = now + settings.policies[useCase].closeAfter
+        var closeAfter = settings.policies[useCase].closeAfter
+        if useCase == .viewing, settings.publishing == .onDemand { closeAfter = max(closeAfter, Self.lingerMin) }
+        closesAt[useCase] = now + closeAfter
     }
 
     mutating func settleStream(at now: Now) -> [WorkerEffect] {
@@ -33,17 +35,19 @@ extension WorkerCore {
     }
 
     mutating func streamEffects(_ event: StreamMachine.Event, at now: Now) -> [WorkerEffect] {
-        stream.handle(event, at: now.monotonic, chance: drawChance()).map { effect in
+        if case .restartDemanded = event { route = firstRoute }
+        return stream.handle(event, at: now.monotonic, chance: drawChance()).map { effect in
             switch effect {
             case .open(let run):
                 facts = nil
                 startedIn = nil
-                return .openSource(run: run)
+                return .openSource(run: run, via: route)
             case .close:
                 facts = nil
                 startedIn = nil
                 return .closeSource
             case .lost(let cause):
+                takeOtherRoute(after: event)
                 session?.segment = nil
                 session?.lastLoss = cause
                 return .loseFrames(cause)
@@ -52,6 +56,14 @@ extension WorkerCore {
                 return nil
             }
         }.compactMap { $0 }
+    }
+
+    private var firstRoute: SourceRoute { settings.readsFromMediaServer ? .mediaServer : .camera }
+
+    /// What the media server does not give, the camera may, and the other way round.
+    private mutating func takeOtherRoute(after event: StreamMachine.Event) {
+        guard settings.readsFromMediaServer, event != .restartDemanded else { return }
+        route = route == .mediaServer ? .camera : .mediaServer
     }
 
     mutating func sourceOpened(_ facts: SourceFacts, run: Int) -> [WorkerEffect] {
@@ -71,6 +83,7 @@ extension WorkerCore {
 
     mutating func woke(at now: Now) -> [WorkerEffect] {
         var effects = streamEffects(.woke, at: now)
+        effects += publisherEffects(.woke, at: now)
         if let retryAt = session?.storageRetryAt, retryAt <= now.monotonic {
             session?.storageRetryAt = nil
             effects.append(.allowOpening)
@@ -99,7 +112,7 @@ extension WorkerCore {
     }
 
     /// A deadline in wall time to the tenth of a second, so that reading the clocks again does not look like a change.
-    private func published(_ deadline: MonotonicTime, _ now: Now) -> WallTime {
+    func published(_ deadline: MonotonicTime, _ now: Now) -> WallTime {
         WallTime(milliseconds: (now.wall(at: deadline).milliseconds + 50).floorDivided(by: 100) * 100)
     }
 }

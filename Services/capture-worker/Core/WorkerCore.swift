@@ -11,12 +11,27 @@ package struct WorkerSettings: Hashable, Sendable {
     package var preroll: Duration
     package var policies: LifecyclePolicies
     package var rotation: RotationSettings
+    package var publishing: Publishing
+    /// Where a player finds the stream, without credentials; nil if there is no media server.
+    package var viewURL: String?
+    /// Whether the media server holds the connection to the camera and the worker reads from it.
+    package var readsFromMediaServer: Bool
     package var boot: String
+
+    /// When the media server gets the stream.
+    package enum Publishing: Hashable, Sendable {
+        /// There is no media server, or it pulls the stream itself.
+        case never
+        /// While somebody watches, and for the close-after of viewing.
+        case onDemand
+        /// Whenever the stream runs.
+        case always
+    }
 
     package init(
         camera: CameraID, node: NodeID, source: String, recordsAlways: Bool = false, preroll: Duration = .zero,
         policies: LifecyclePolicies = LifecyclePolicies(), rotation: RotationSettings = RotationSettings(),
-        boot: String
+        publishing: Publishing = .never, viewURL: String? = nil, readsFromMediaServer: Bool = false, boot: String
     ) {
         self.camera = camera
         self.node = node
@@ -25,6 +40,9 @@ package struct WorkerSettings: Hashable, Sendable {
         self.preroll = preroll
         self.policies = policies
         self.rotation = rotation
+        self.publishing = publishing
+        self.viewURL = viewURL
+        self.readsFromMediaServer = readsFromMediaServer
         self.boot = boot
     }
 }
@@ -65,6 +83,7 @@ package struct WorkerCore: Hashable, Sendable {
     struct Waiter: Hashable, Sendable {
         enum Wish: Hashable, Sendable {
             case firstFrame
+            case view
             case cut(MonotonicTime)
             case end(SessionID)
         }
@@ -85,12 +104,29 @@ package struct WorkerCore: Hashable, Sendable {
     /// Between attempts to write again after the disk refused.
     package static let storageBackoff = Backoff(first: .seconds(1), most: .seconds(30), jitter: 0)
 
+    /// How long a stream stays published at least after its last viewing lease: longer than the media server waits
+    /// before it tells of its last reader's leaving (`runOnDemandCloseAfter`), since a reader who comes in between is
+    /// held without a word.
+    package static let lingerMin: Duration = .seconds(4)
+    /// How long the last look at the readers may take.
+    package static let lookTimeout: Duration = .seconds(2)
+    /// What the config-writer has to take a lease for readers that the last look found.
+    package static let readersGrace: Duration = .seconds(15)
+
     let settings: WorkerSettings
     var rotation: RotationSettings
     var rotationShift: Duration = .zero
     var plannedNext: WallTime?
     var leases = LeaseBook()
     var stream = StreamMachine()
+    var publisher = PublishMachine()
+    var snapshots = SnapshotQueue()
+    /// Readers at the media server, as it last said.
+    var readers: Int?
+    /// Until when the answer to the last look may come.
+    var look: MonotonicTime?
+    /// Which way the next run of the source takes.
+    var route: SourceRoute
     var facts: SourceFacts?
     var startedIn: Duration?
     var session: Session?
@@ -112,6 +148,7 @@ package struct WorkerCore: Hashable, Sendable {
     private struct Published: Hashable, Sendable {
         var stream: StreamState?
         var recording: RecordingState?
+        var viewing: ViewingState?
         var memory: WorkerMemory?
         var wake: MonotonicTime?
     }
@@ -120,12 +157,13 @@ package struct WorkerCore: Hashable, Sendable {
     package init(_ settings: WorkerSettings, seed: UInt64) {
         self.settings = settings
         rotation = settings.rotation
+        route = settings.readsFromMediaServer ? .mediaServer : .camera
         generator = SplitMix64(state: seed)
     }
 
     package mutating func handle(_ event: WorkerEvent, at now: Now) -> [WorkerEffect] {
         guard !hasExited else { return [] }
-        let effects = perform(event, at: now) + settle(at: now)
+        let effects = lookBeforeClosing(at: now) + perform(event, at: now) + settle(at: now)
         // What the next worker must know is on disk before anything is done or answered.
         return remember() + effects
     }
@@ -146,6 +184,11 @@ package struct WorkerCore: Hashable, Sendable {
         case .overran: []
         case .storageFailed(let id, let error): storageFailed(id, error, at: now)
         case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)
+        case .publisherConnected(let run): publisherEffects(.connected(run: run), at: now)
+        case .publisherFailed(let error, let run): publisherEffects(.failed(error, run: run), at: now)
+        case .readersReported(let count): readersReported(count)
+        case .readersCounted(let count): readersCounted(count, at: now)
+        case .snapshotTaken(let job, let outcome): snapshotTaken(job: job, outcome, at: now)
         case .woke: woke(at: now)
         case .stopDemanded(let cause): stopDemanded(cause, at: now)
         }
@@ -161,8 +204,13 @@ package struct WorkerCore: Hashable, Sendable {
         var effects: [WorkerEffect] = []
         if stopCause == nil {
             expireLeases(at: now)
+            closesAt = closesAt.filter { $0.value > now.monotonic }
             effects += settleSession(at: now)
             effects += settleStream(at: now)
+            effects += settleSnapshots(at: now)
+            // A snapshot that has just ended may have been the last to want the stream.
+            effects += settleStream(at: now)
+            effects += settlePublisher(at: now)
         } else {
             effects += settleStop(at: now)
         }
@@ -183,6 +231,11 @@ package struct WorkerCore: Hashable, Sendable {
             published.recording = recording
             effects.append(.publishRecording(recording))
         }
+        let viewing = viewingState(at: now)
+        if viewing != published.viewing {
+            published.viewing = viewing
+            effects.append(.publishViewing(viewing))
+        }
         let wake = nextDeadline
         if wake != published.wake {
             published.wake = wake
@@ -201,12 +254,19 @@ package struct WorkerCore: Hashable, Sendable {
 
     private var nextDeadline: MonotonicTime? {
         let waiting = waiters.map(\.deadline)
-        let others = [leases.nextDeadline, stream.nextDeadline, session?.storageRetryAt, exitBy].compactMap { $0 }
+        let lingering = leases.isLeased(.viewing) ? nil : closesAt[.viewing]
+        let others = [
+            leases.nextDeadline, stream.nextDeadline, publisher.nextDeadline, snapshots.nextDeadline, lingering,
+            session?.storageRetryAt, exitBy,
+        ].compactMap { $0 }
         return (waiting + others).min()
     }
 
     // What tests and the simulation look at.
     package var isRecordingLeased: Bool { leases.isLeased(.recording) }
+    package func isLeased(_ useCase: UseCase) -> Bool { leases.isLeased(useCase) }
+    package var publisherRun: Int { publisher.run }
+    package var streamState: StreamMachine.State { stream.state }
     package var nextWake: MonotonicTime? { nextDeadline }
     package var run: Int { stream.run }
 

@@ -22,6 +22,15 @@ package enum WorkerEvent: Hashable, Sendable {
     case storageFailed(SessionID, CodedError)
     /// The last file of a session is complete; with the gap that it ended in, if it did.
     case sessionEnded(SessionID, SegmentCutter.EndedGap?)
+    /// The media server has accepted the stream.
+    case publisherConnected(run: Int)
+    case publisherFailed(CodedError, run: Int)
+    /// Readers at the media server, as the config-writer publishes them; nil while nobody can tell.
+    case readersReported(Int?)
+    /// The answer to `lookAtReaders`; nil if there was none.
+    case readersCounted(Int?)
+    /// The pictures of a job, one for each wish, or why there is none.
+    case snapshotTaken(job: Int, Result<[SnapshotFacts], CodedError>)
     case woke
     /// The process must end: a signal, or another worker has taken over.
     case stopDemanded(StopCause)
@@ -43,6 +52,35 @@ package struct CommandToken: Hashable, Sendable {
     package init(number: UInt64, isAwaited: Bool = true) {
         self.number = number
         self.isAwaited = isAwaited
+    }
+}
+
+/// The way to the camera's pictures.
+package enum SourceRoute: Hashable, Sendable {
+    case camera
+    /// From the media server, which holds the connection to the camera.
+    case mediaServer
+}
+
+/// A snapshot that is on disk.
+package struct SnapshotFacts: Hashable, Sendable {
+    package var wish: SnapshotCommand
+    /// Relative to the storage folder.
+    package var file: String
+    package var capturedAt: WallTime
+    package var width: Int
+    package var height: Int
+    package var bytes: Int
+
+    package init(
+        wish: SnapshotCommand, file: String, capturedAt: WallTime, width: Int, height: Int, bytes: Int
+    ) {
+        self.wish = wish
+        self.file = file
+        self.capturedAt = capturedAt
+        self.width = width
+        self.height = height
+        self.bytes = bytes
     }
 }
 
@@ -108,7 +146,7 @@ package struct SegmentClosed: Hashable, Sendable {
 
 /// What the Shell must do.
 package enum WorkerEffect: Hashable, Sendable {
-    case openSource(run: Int)
+    case openSource(run: Int, via: SourceRoute)
     case closeSource
     /// The frames of the running source stop; the open segment ends.
     case loseFrames(GapCause)
@@ -117,8 +155,18 @@ package enum WorkerEffect: Hashable, Sendable {
     case setSchedule(SegmentCutter.Schedule)
     case cut(at: MonotonicTime)
     case allowOpening
+    /// Ask the source for a key frame, if it is one that encodes.
+    case requestKeyFrame
+    case openPublisher(run: Int)
+    case closePublisher
+    /// Ask the config-writer who watches; answer with `readersCounted`.
+    case lookAtReaders
+    /// Make and write a picture for each wish, all from the same frame; answer with `snapshotTaken`.
+    case takeSnapshot(job: Int, [SnapshotCommand])
     case publishStream(StreamState)
     case publishRecording(RecordingState)
+    case publishViewing(ViewingState)
+    case publishSnapshot(SnapshotState)
     case emitSegment(SegmentEvent)
     case emitGap(GapEvent)
     case reply(CommandToken, CommandResult)

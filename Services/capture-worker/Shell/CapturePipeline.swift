@@ -6,7 +6,7 @@ internal import Media
 internal import ServiceKit
 internal import Synchronization
 
-/// The live pipeline of one camera: source, repaired timestamps, numbers, ring, recorder.
+/// The live pipeline of one camera: source, repaired timestamps, numbers, ring, recorder, publisher, snapshots.
 ///
 /// Owns the source's thread and everything that happens to a frame on it. Invariants: one source at a time, the next
 /// one opens after the last one has closed; frames of an older run are dropped; no lock is held while anything blocks;
@@ -28,10 +28,12 @@ final class CapturePipeline: Sendable {
 
     private let camera: CameraConfiguration
     private let node: NodeID
+    private let mediaServer: RTSPAddress?
     private let report: @Sendable (WorkerEvent) -> Void
     private let state: Mutex<State>
     private let runs = Mutex(Runs())
     let recorder: SegmentRecorder
+    let publisher: StreamPublisher
 
     private struct State {
         var run = 0
@@ -46,28 +48,33 @@ final class CapturePipeline: Sendable {
     private struct Runs: Sendable {
         var current: (run: Int, source: any MediaSource)?
         var wanted: Int?
+        var route = SourceRoute.camera
         var isBusy = false
     }
 
     init(
-        camera: CameraConfiguration, node: NodeID, report: @escaping @Sendable (WorkerEvent) -> Void
+        camera: CameraConfiguration, node: NodeID, mediaServer: RTSPAddress?,
+        report: @escaping @Sendable (WorkerEvent) -> Void
     ) {
         self.camera = camera
         self.node = node
+        self.mediaServer = mediaServer
         self.report = report
         state = Mutex(State(ring: GOPRing(span: camera.preroll, bytesMax: Self.ringBytesMax)))
         recorder = SegmentRecorder(
             SegmentRecorder.Settings(storage: camera.storage.path, durability: camera.storage.durability),
             report: report)
+        publisher = StreamPublisher(camera: camera.id, address: mediaServer, report: report)
         recorder.start { [weak self] loss in self?.storageLost(loss) ?? false }
     }
 
     // MARK: The source's life
 
     /// Opens the source as soon as the one before it has closed.
-    func openSource(run: Int) {
+    func openSource(run: Int, via route: SourceRoute) {
         let starts = runs.withLock { runs in
             runs.wanted = run
+            runs.route = route
             if runs.isBusy { return false }
             runs.isBusy = true
             return true
@@ -92,7 +99,7 @@ final class CapturePipeline: Sendable {
     private func runSources() {
         while let run = nextRun() {
             let source = MediaSources.make(
-                camera.source, encoder: camera.encoder, audio: camera.audio,
+                address, encoder: camera.encoder, audio: camera.audio,
                 openTimeout: camera.lifecycle.recording.startTimeout, stallTimeout: Self.stallTimeout)
             let isWanted = runs.withLock { runs in
                 runs.current = (run, source)
@@ -102,6 +109,12 @@ final class CapturePipeline: Sendable {
             runs.withLock { $0.current = nil }
             source.close()
         }
+    }
+
+    /// Where the run that is wanted finds the camera's pictures.
+    private var address: SourceAddress {
+        guard let mediaServer, runs.withLock({ $0.route }) == .mediaServer else { return camera.source }
+        return mediaServer.source
     }
 
     private func nextRun() -> Int? {
@@ -150,10 +163,6 @@ final class CapturePipeline: Sendable {
         _ packet: Packet, format: StreamFormat, feed: inout FrameFeed, source: any MediaSource
     ) -> Bool {
         let frame = feed.place(packet)
-        if let frame, frame.isKey, !feed.hasKeyFrame {
-            feed.hasKeyFrame = true
-            report(.keyFrameCame(run: feed.run))
-        }
         let kept = Kept(packet: packet, format: format, frame: frame)
         let (goesOn, wish) = state.withLock { state -> (Bool, MonotonicTime?) in
             guard state.run == feed.run else { return (false, nil) }
@@ -162,7 +171,13 @@ final class CapturePipeline: Sendable {
                 kept, isKey: frame?.isKey ?? false, time: frame?.time ?? feed.lastTime, bytes: packet.byteCount)
             guardAgainstOverrun(&state, at: frame, paces: source.paces)
             record(kept, in: &state)
+            publisher.offer(kept)
             return (true, state.cutter.nextWish)
+        }
+        // Only now: what the event leads to finds the frame in the ring.
+        if goesOn, let frame, frame.isKey, !feed.hasKeyFrame {
+            feed.hasKeyFrame = true
+            report(.keyFrameCame(run: feed.run))
         }
         // A source that encodes makes the first frame at or after the boundary a key frame.
         if let wish, let frame, frame.time + feed.frameInterval >= wish { source.requestKeyFrame() }
@@ -266,6 +281,35 @@ final class CapturePipeline: Sendable {
         }
     }
 
+    func requestKeyFrame() { runs.withLock { $0.current?.source }?.requestKeyFrame() }
+
+    /// Begins with the newest key frame, and nothing between it and the next frame is missed.
+    func openPublisher(run: Int) {
+        state.withLock { state in
+            publisher.open(run: run, beginning: Array(state.ring.elements(from: ServiceClock.now().monotonic)))
+        }
+    }
+
+    func closePublisher() { publisher.close() }
+
+    /// Makes pictures of the newest frame; `publish` gets each one as soon as all are on disk.
+    func takeSnapshot(
+        job: Int, _ wishes: [SnapshotCommand], publish: @escaping @Sendable (SnapshotTaker.Picture) -> Void
+    ) {
+        let now = ServiceClock.now()
+        let group = state.withLock { Array($0.ring.elements(from: now.monotonic)) }
+        let taker = SnapshotTaker(storage: camera.storage.path, camera: camera.id)
+        BlockingThread.start("snapshot") { [report] in
+            do throws(CodedError) {
+                let pictures = try taker.take(wishes, from: group, at: now)
+                for picture in pictures { publish(picture) }
+                report(.snapshotTaken(job: job, .success(pictures.map(\.facts))))
+            } catch {
+                report(.snapshotTaken(job: job, .failure(error)))
+            }
+        }
+    }
+
     func allowOpening() { state.withLock { $0.cutter.allowOpening() } }
 
     /// Takes back what the recorder could not write, and what waits behind it. False if the session has ended.
@@ -290,6 +334,7 @@ final class CapturePipeline: Sendable {
 
     func quit() {
         closeSource()
+        publisher.close()
         recorder.queue.put(.quit)
     }
 }

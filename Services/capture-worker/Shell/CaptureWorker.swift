@@ -44,16 +44,28 @@ package struct CaptureWorker {
             settings: context.busSettings, presences: [.availability(camera.id), context.presence],
             outbox: try EventOutbox(path: "\(stateDir)/outbox/\(camera.id).events"),
             now: { ServiceClock.now().wall }, logger: context.logger)
-        pipeline = CapturePipeline(camera: camera, node: context.configuration.node) { event in
+        pipeline = CapturePipeline(
+            camera: camera, node: context.configuration.node,
+            mediaServer: try Self.address(of: camera.id, at: context.configuration.mediaServer)
+        ) { event in
             inbox.put(.happened(event))
         }
+    }
+
+    /// The camera's path at the media server.
+    private static func address(
+        of camera: CameraID, at server: MediaServerSettings?
+    ) throws(CodedError) -> RTSPAddress? {
+        guard let server else { return nil }
+        return try RTSPAddress(
+            server.address(of: camera), username: server.username ?? "", password: server.password?.reveal() ?? "")
     }
 
     /// Runs until the process is told to stop or another worker takes the camera over.
     package func run() async -> ServiceExit {
         var desk = CommandDesk(camera: camera, root: context.configuration.broker.topicRoot)
         let plan = TopicTemplate(pattern: RotationState.topic(for: camera.id))
-        bus.subscribe(desk.subscriptions + [plan])
+        bus.subscribe(desk.subscriptions + [plan] + mediaServerTopics)
         let listeners = [
             Task { [bus, inbox] in for await input in bus.inputs { await inbox.offer(.bus(input)) } },
             Task { [context, inbox] in
@@ -121,7 +133,24 @@ package struct CaptureWorker {
         WorkerSettings(
             camera: camera.id, node: context.configuration.node, source: camera.source.publicText,
             recordsAlways: camera.record == .always, preroll: camera.preroll, policies: camera.lifecycle,
-            rotation: camera.rotation, boot: BootIdentity.current())
+            rotation: camera.rotation, publishing: publishing,
+            viewURL: context.configuration.mediaServer?.publicAddress(of: camera.id),
+            readsFromMediaServer: camera.ingest == .mediaServer, boot: BootIdentity.current())
+    }
+
+    private var publishing: WorkerSettings.Publishing {
+        guard let server = context.configuration.mediaServer, camera.ingest == .worker else { return .never }
+        switch server.publish {
+        case .onDemand: return .onDemand
+        case .always: return .always
+        case .never: return .never
+        }
+    }
+
+    /// Where the config-writer says who watches.
+    private var mediaServerTopics: [TopicTemplate] {
+        guard context.configuration.mediaServer != nil else { return [] }
+        return [TopicTemplate(pattern: MediaServerState.topic(for: context.configuration.node))]
     }
 
     /// What an earlier worker of this camera left, in memory and on disk.
@@ -161,6 +190,7 @@ package struct CaptureWorker {
                     return nil
                 }
             }
+            if let (_, server) = message.decoded(MediaServerState.self) { return readers(server) }
             guard let (token, command) = desk.receive(message) else { return nil }
             switch command {
             case .success(let command): return .commanded(command, token)
@@ -168,6 +198,38 @@ package struct CaptureWorker {
                 logger.info("command refused", metadata: ["topic": "\(message.topic)", "error": "\(error.code)"])
                 desk.refuse(token, error, on: bus)
                 return nil
+            }
+        }
+    }
+}
+
+// MARK: The media server's readers
+
+extension CaptureWorker {
+    private func readers(_ server: Result<Stamped<MediaServerState>, CodedError>) -> WorkerEvent? {
+        do throws(CodedError) {
+            let state = try server.get().message
+            return .readersReported(state.reachable ? state.paths[camera.id.rawValue]?.viewers : nil)
+        } catch {
+            logger.warning("media server state not readable", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    /// Nobody's answer is an answer too: the stream must not stay open for ever because a service is away.
+    private func lookAtReaders() {
+        let (camera, node) = (camera.id, context.configuration.node)
+        let payload = Array(#"{"command":"look","camera":"\#(camera)"}"#.utf8)
+        Task { [bus, inbox, logger] in
+            do throws(CodedError) {
+                let reply = try await bus.request(
+                    payload, to: MediaServerCommand.topic(for: node), expecting: MediaServerResult.self,
+                    timeout: WorkerCore.lookTimeout)
+                if let error = reply.error { logger.info("readers not known", metadata: ["error": "\(error.message)"]) }
+                inbox.put(.happened(.readersCounted(reply.result?.paths[camera.rawValue]?.viewers)))
+            } catch {
+                logger.info("readers not known", metadata: ["error": "\(error)"])
+                inbox.put(.happened(.readersCounted(nil)))
             }
         }
     }
@@ -185,7 +247,7 @@ extension CaptureWorker {
 
     private func perform(_ effect: WorkerEffect, desk: inout CommandDesk, timers: inout Timers) async {
         switch effect {
-        case .openSource(let run): pipeline.openSource(run: run)
+        case .openSource(let run, let route): pipeline.openSource(run: run, via: route)
         case .closeSource: pipeline.closeSource()
         case .loseFrames(let cause): pipeline.loseFrames(cause)
         case .beginSession(let place, let clock, let schedule, let preroll):
@@ -195,10 +257,24 @@ extension CaptureWorker {
         case .setSchedule(let schedule): pipeline.setSchedule(schedule)
         case .cut(let time): pipeline.cut(at: time)
         case .allowOpening: pipeline.allowOpening()
+        case .requestKeyFrame: pipeline.requestKeyFrame()
+        case .openPublisher(let run): pipeline.openPublisher(run: run)
+        case .closePublisher: pipeline.closePublisher()
+        case .lookAtReaders: lookAtReaders()
+        case .takeSnapshot(let job, let wishes):
+            pipeline.takeSnapshot(job: job, wishes) { [bus, logger, camera] picture in
+                guard picture.jpeg.count <= SnapshotImage.bytesMax else {
+                    logger.info("snapshot too large for the bus", metadata: ["bytes": "\(picture.jpeg.count)"])
+                    return
+                }
+                bus.publish(SnapshotImage(bytes: picture.jpeg), to: camera.id)
+            }
         case .publishStream(let state):
             bus.publish(state, to: camera.id)
             beat(state.state == .active || state.state == .closing, &timers)
         case .publishRecording(let state): bus.publish(state, to: camera.id)
+        case .publishViewing(let state): bus.publish(state, to: camera.id)
+        case .publishSnapshot(let state): bus.publish(state, to: camera.id)
         case .emitSegment(let event): bus.publish(event, to: camera.id)
         case .emitGap(let event):
             logger.warning(
@@ -288,10 +364,13 @@ extension CaptureWorker {
                 metadata: ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"])
         case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
         case .storageFailed(_, let error): logger.error("storage failed", metadata: ["error": "\(error)"])
+        case .publisherConnected: logger.info("published")
+        case .publisherFailed(let error, _): logger.warning("not published", metadata: ["error": "\(error)"])
+        case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
         case .overran: logger.error("frames dropped, the disk does not keep up")
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
         case .started, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded, .segmentOpened,
-            .firstPartWritten, .sessionEnded, .woke:
+            .firstPartWritten, .sessionEnded, .readersReported, .readersCounted, .snapshotTaken(_, .success), .woke:
             break
         }
     }

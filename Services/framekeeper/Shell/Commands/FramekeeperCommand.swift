@@ -13,7 +13,8 @@ package struct FramekeeperCommand: AsyncParsableCommand {
             """,
         version: ProductVersion.text,
         subcommands: [
-            UpCommand.self, StatusCommand.self, RecordCommand.self, RotateCommand.self, RecordingsCommand.self,
+            UpCommand.self, StatusCommand.self, RecordCommand.self, RotateCommand.self, SnapshotCommandLine.self,
+            ViewCommand.self, RecordingsCommand.self,
             WatchCommand.self, ConfigCommand.self, VersionCommand.self,
         ])
 

@@ -1,0 +1,73 @@
+internal import BusContract
+internal import CaptureWorkerCore
+internal import Domain
+internal import FoundationEssentials
+internal import Media
+internal import ServiceKit
+
+/// Makes the pictures of one snapshot job and writes them.
+///
+/// Owns the folder `<storage>/<camera>/snapshots`, where the newest `filesMax` pictures stay. `CapturePipeline` runs it
+/// on a thread of its own, with the group of pictures that the stream ends in.
+struct SnapshotTaker: Sendable {
+    /// More are no use without somebody who looks at them; the oldest go first.
+    static let filesMax = 500
+
+    let storage: String
+    let camera: CameraID
+
+    struct Picture: Sendable {
+        var facts: SnapshotFacts
+        var jpeg: [UInt8]
+    }
+
+    private var folder: String { "\(camera)/snapshots" }
+
+    /// Blocks on the decoder and on the disk. Errors: those of `SnapshotMaker`, `storageFull`, `storageFailed`.
+    func take(
+        _ wishes: [SnapshotCommand], from group: [CapturePipeline.Kept], at now: Now
+    ) throws(CodedError) -> [Picture] {
+        guard let format = group.last?.format else {
+            throw CodedError(.notReady, "the stream has no picture yet")
+        }
+        let packets = group.filter { $0.format === format }.map(\.packet)
+        try AtomicFile.createFolder("\(storage)/\(folder)")
+        var pictures: [Picture] = []
+        for wish in wishes {
+            let snapshot = try SnapshotMaker().make(
+                SnapshotWish(moment: now.monotonic, width: wish.width, quality: wish.quality), from: packets,
+                format: format)
+            let capturedAt = WallTime(milliseconds: now.wall(at: snapshot.arrival).milliseconds)
+            let file = newPath(capturedAt)
+            try AtomicFile.write(snapshot.jpeg, to: "\(storage)/\(file)", mode: 0o644, isSynced: false)
+            pictures.append(
+                Picture(
+                    facts: SnapshotFacts(
+                        wish: wish, file: file, capturedAt: capturedAt, width: snapshot.width, height: snapshot.height,
+                        bytes: snapshot.jpeg.count), jpeg: snapshot.jpeg))
+        }
+        prune()
+        return pictures
+    }
+
+    /// A name that no picture has: two of one moment differ in their number.
+    private func newPath(_ moment: WallTime) -> String {
+        let name = "\(folder)/\(moment.dateText)T\(moment.timeText(separator: "-"))Z"
+        var path = "\(name).jpg"
+        var number = 1
+        while FileManager.default.fileExists(atPath: "\(storage)/\(path)") {
+            number += 1
+            path = "\(name)_\(number).jpg"
+        }
+        return path
+    }
+
+    /// A picture that cannot be removed now is tried again after the next one.
+    private func prune() {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(storage)/\(folder)")) ?? []
+        let pictures = names.filter { $0.hasSuffix(".jpg") }.sorted()
+        for name in pictures.dropLast(Self.filesMax) {
+            try? FileManager.default.removeItem(atPath: "\(storage)/\(folder)/\(name)")
+        }
+    }
+}

@@ -1,0 +1,175 @@
+import BusContract
+import CaptureWorkerCore
+import Domain
+import Testing
+
+/// Live view in a worker's Core, event by event.
+@Suite struct ViewingTests {
+    private func bench(
+        _ publishing: WorkerSettings.Publishing = .onDemand, closeAfter: Duration = .seconds(300)
+    ) -> CoreBench {
+        var bench = CoreBench { settings in
+            settings.publishing = publishing
+            settings.viewURL = "rtsp://10.0.0.2:8554/front"
+            settings.policies.viewing.closeAfter = closeAfter
+        }
+        _ = bench.step(.started(nil, tail: nil))
+        return bench
+    }
+
+    @Test func aViewerOfAnIdleCameraGetsItsStreamPublished() {
+        var bench = bench()
+        let (token, effects) = bench.view(.mediaServer)
+        #expect(effects.contains(.openSource(run: 1, via: .camera)))
+        #expect(effects.viewing?.state == .starting)
+        let active = bench.step(.keyFrameCame(run: 1), after: .milliseconds(200))
+        #expect(active.contains(.openPublisher(run: 1)))
+        #expect(active.answer(to: token) == nil)
+        let published = bench.step(.publisherConnected(run: 1), after: .milliseconds(50))
+        #expect(published.viewing?.state == .active)
+        guard case .success(.viewing(let result))? = published.answer(to: token) else {
+            Issue.record("no answer: \(published)")
+            return
+        }
+        #expect(result.state == .active && result.urls == ["rtsp://10.0.0.2:8554/front"])
+        #expect(result.startedInSeconds == 0.25)
+    }
+
+    @Test func theStreamClosesAfterTheLastViewerAndTheLastLook() {
+        var bench = bench()
+        _ = bench.view(.mediaServer)
+        _ = bench.step(.keyFrameCame(run: 1))
+        _ = bench.step(.publisherConnected(run: 1))
+        let left = bench.command(.viewing(.stop(holder: .mediaServer)), after: .seconds(5)).effects
+        #expect(left.viewing?.state == .closing && left.viewing?.closesAt == bench.now.wall + .seconds(300))
+        #expect(!left.contains(.closeSource) && !left.contains(.closePublisher))
+        let due = bench.step(.woke, after: .seconds(300))
+        #expect(due.contains(.lookAtReaders))
+        #expect(!due.contains(.closePublisher) && !due.contains(.closeSource))
+        let over = bench.step(.readersCounted(0), after: .milliseconds(10))
+        #expect(over.contains(.closePublisher) && over.contains(.closeSource))
+        #expect(over.viewing?.state == .off && over.stream?.state == .idle)
+    }
+
+    @Test func whoCameInSinceIsFoundByTheLastLook() {
+        var bench = bench()
+        _ = bench.view(.mediaServer)
+        _ = bench.step(.keyFrameCame(run: 1))
+        _ = bench.step(.publisherConnected(run: 1))
+        _ = bench.command(.viewing(.stop(holder: .mediaServer)))
+        _ = bench.step(.woke, after: .seconds(300))
+        let found = bench.step(.readersCounted(1))
+        #expect(!found.contains(.closePublisher) && !found.contains(.closeSource))
+        let again = bench.view(.mediaServer, after: .seconds(1)).effects
+        #expect(again.viewing?.state == .active)
+        #expect(bench.step(.woke, after: .seconds(60)).contains(.lookAtReaders) == false)
+    }
+
+    @Test func aLookThatNobodyAnswersKeepsNothingOpen() {
+        var bench = bench()
+        _ = bench.view(.mediaServer)
+        _ = bench.step(.keyFrameCame(run: 1))
+        _ = bench.command(.viewing(.stop(holder: nil)))
+        #expect(bench.step(.woke, after: .seconds(300)).contains(.lookAtReaders))
+        let over = bench.step(.woke, after: WorkerCore.lookTimeout)
+        #expect(over.contains(.closePublisher) && over.contains(.closeSource))
+        #expect(bench.step(.readersCounted(2)).isEmpty, "too late")
+    }
+
+    /// The media server tells of its last reader's leaving after 2 s; whoever comes before that is held in silence.
+    @Test func aStreamOnDemandOutlivesTheServersOwnCloseAfter() {
+        var bench = bench(closeAfter: .zero)
+        _ = bench.view(.mediaServer)
+        _ = bench.step(.keyFrameCame(run: 1))
+        #expect(!bench.command(.viewing(.stop(holder: nil))).effects.contains(.closeSource))
+        #expect(bench.step(.woke, after: .seconds(3)).isEmpty)
+        #expect(bench.step(.woke, after: .seconds(1)).contains(.lookAtReaders))
+    }
+
+    @Test func withoutAMediaServerALeaseOnlyKeepsTheStreamOpen() {
+        var bench = bench(.never, closeAfter: .zero)
+        let (token, _) = bench.view()
+        let active = bench.step(.keyFrameCame(run: 1))
+        #expect(active.viewing?.state == .active)
+        #expect(active.answer(to: token) != nil)
+        #expect(bench.command(.viewing(.stop(holder: nil))).effects.contains(.closeSource))
+    }
+
+    @Test func whatIsAlwaysPublishedFollowsTheStream() throws {
+        var bench = bench(.always)
+        let started = bench.start().effects
+        #expect(!started.contains(.openPublisher(run: 1)))
+        #expect(bench.step(.keyFrameCame(run: 1)).contains(.openPublisher(run: 1)))
+        let lost = bench.step(.sourceFailed(CodedError(.timeout, "x"), run: 1))
+        #expect(lost.contains(.closePublisher))
+        _ = bench.step(.woke, after: .seconds(1))
+        #expect(bench.step(.keyFrameCame(run: 2)).contains(.openPublisher(run: 2)))
+    }
+
+    @Test func aLostMediaServerIsTriedAgainAndCostsTheRecordingNothing() throws {
+        var bench = bench()
+        _ = bench.view()
+        _ = bench.start()
+        _ = bench.step(.keyFrameCame(run: 1))
+        _ = bench.step(.publisherConnected(run: 1))
+        let error = CodedError(.mediaServerUnavailable, "gone")
+        let lost = bench.step(.publisherFailed(error, run: 1), after: .seconds(60))
+        #expect(lost.contains(.closePublisher) && lost.viewing?.state == .failed)
+        #expect(!lost.contains(.closeSource) && lost.recording == nil)
+        var waits: [Duration] = []
+        for run in 2...12 {
+            let wake = try #require(bench.core.nextWake)
+            waits.append(wake - bench.now.monotonic)
+            #expect(bench.step(.woke, after: wake - bench.now.monotonic).contains(.openPublisher(run: run)))
+            _ = bench.step(.publisherFailed(error, run: run))
+        }
+        #expect(waits.allSatisfy { $0 <= .milliseconds(2400) }, "a server that is back has its streams soon")
+        #expect(waits[0] <= .milliseconds(120), "the first attempt is at once")
+        #expect(bench.step(.publisherFailed(error, run: 3)).isEmpty, "an older connection has nothing to say")
+    }
+
+    @Test func aViewThatDoesNotBeginIsRefusedWithItsReason() {
+        var bench = bench()
+        let (token, _) = bench.view()
+        _ = bench.step(.keyFrameCame(run: 1))
+        _ = bench.step(.publisherFailed(CodedError(.mediaServerUnavailable, "refused"), run: 1), after: .seconds(9))
+        let late = bench.step(.woke, after: .seconds(1))
+        #expect(late.refusal(of: token) == .mediaServerUnavailable)
+        #expect(bench.core.isLeased(.viewing), "the lease is kept")
+    }
+
+    @Test func newReadersGetAKeyFrame() {
+        var bench = bench()
+        _ = bench.view()
+        _ = bench.step(.keyFrameCame(run: 1))
+        #expect(bench.step(.readersReported(1)).contains(.requestKeyFrame))
+        #expect(!bench.step(.readersReported(1)).contains(.requestKeyFrame))
+        #expect(bench.step(.readersReported(2)).contains(.requestKeyFrame))
+        #expect(!bench.step(.readersReported(1)).contains(.requestKeyFrame))
+        #expect(!bench.step(.readersReported(nil)).contains(.requestKeyFrame))
+    }
+
+    @Test func aCameraOfTheMediaServerIsReadThereAndFromTheCameraWhileItIsAway() {
+        var bench = CoreBench { $0.readsFromMediaServer = true }
+        _ = bench.step(.started(nil, tail: nil))
+        #expect(bench.start().effects.contains(.openSource(run: 1, via: .mediaServer)))
+        _ = bench.step(.sourceFailed(CodedError(.sourceUnavailable, "refused"), run: 1))
+        #expect(bench.step(.woke, after: .seconds(1)).contains(.openSource(run: 2, via: .camera)))
+        _ = bench.step(.keyFrameCame(run: 2))
+        _ = bench.step(.sourceFailed(CodedError(.timeout, "silent"), run: 2), after: .seconds(60))
+        #expect(bench.step(.woke, after: .seconds(1)).contains(.openSource(run: 3, via: .mediaServer)))
+        _ = bench.step(.sourceFailed(CodedError(.timeout, "silent"), run: 3))
+        #expect(
+            bench.command(.restart(RestartCommand())).effects.contains(.openSource(run: 4, via: .mediaServer)))
+    }
+
+    @Test func viewingLeasesOutliveTheWorker() throws {
+        var bench = bench()
+        let memory = try #require(bench.view(.mediaServer, duration: .seconds(300)).effects.remembered)
+        var next = CoreBench { $0.publishing = .onDemand }
+        next.now = bench.now + .seconds(1)
+        let effects = next.step(.started(memory, tail: nil))
+        #expect(effects.contains(.openSource(run: 1, via: .camera)))
+        #expect(effects.viewing?.leases.map(\.holder) == [.mediaServer])
+    }
+}
