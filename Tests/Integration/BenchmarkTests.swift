@@ -156,3 +156,66 @@ enum ProcessCost {
         return line.split(separator: " ").compactMap { Double($0) }.first.map { $0 / 1024 } ?? 0
     }
 }
+
+extension NodeTests {
+    /// Pictures, beside ffmpeg on the same stream in the same run.
+    @Suite struct SnapshotBenchmarkTests {
+        static let runs = isFullRun ? 30 : 5
+
+        @Test func snapshotsOfAWarmStreamAndOfAnIdlePattern() async throws {
+            let folder = try Scratch.folder()
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let clip = "\(folder)/clip.mp4"
+            _ = try await Tool.run(
+                "ffmpeg",
+                [
+                    "-y", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=30:duration=4", "-c:v",
+                    "libx264", "-preset", "veryfast", "-b:v", "4M", "-g", "60", clip,
+                ])
+            let cameras = """
+                  clip:
+                    source: "file://\(clip)?loop=1"
+                    preroll: 1s
+                  front:
+                    source: "test://pattern?size=640x360&fps=15"
+                    lifecycle: {snapshot: {close_after: 0s}}
+                """
+            try await Cluster.run(cameras: cameras) { cluster in
+                try await cluster.ready("clip")
+                try await cluster.ready("front")
+                try await eventually("the stream is warm", within: .seconds(20)) {
+                    cluster.stream("clip")?.state == .active
+                }
+                var (warm, idle): ([Double], [Double]) = ([], [])
+                for _ in 0..<Self.runs {
+                    warm.append(try await seconds("clip", cluster))
+                    idle.append(try await seconds("front", cluster))
+                    try await eventually("idle again", within: .seconds(10)) { cluster.stream("front")?.state == .idle }
+                }
+                var peer: [Double] = []
+                for _ in 0..<3 {
+                    let begin = Date()
+                    _ = try await Tool.run(
+                        "ffmpeg", ["-y", "-v", "error", "-i", clip, "-frames:v", "1", "\(folder)/peer.jpg"])
+                    peer.append(Date().timeIntervalSince(begin))
+                }
+                print(
+                    "benchmark: snapshot, command to reply:",
+                    String(
+                        format: "warm 1080p30 with a GOP of 2 s median %.0f ms, idle 360p pattern median %.0f ms of %d; "
+                            + "ffmpeg -frames:v 1 of the file: %.0f ms; ratio %.2f", median(warm) * 1000,
+                        median(idle) * 1000, Self.runs, median(peer) * 1000, median(warm) / median(peer)))
+            }
+        }
+
+        private func seconds(_ camera: String, _ cluster: Cluster) async throws -> Double {
+            let begin = Date()
+            let reply = try await cluster.ask(
+                "PRESS", on: "cameras/\(camera)/snapshot/set", expecting: SnapshotResult.self)
+            #expect(reply.status == .ok, "\(reply)")
+            return Date().timeIntervalSince(begin)
+        }
+
+        private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+    }
+}
