@@ -52,7 +52,7 @@ let package = Package(
             providers: [.apt(["libmosquitto-dev"])]),
         .systemLibrary(
             name: "CAVFormat", path: "Shared/CAVFormat", pkgConfig: "libavformat",
-            providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavutil-dev"])]),
+            providers: [.apt(["libavformat-dev", "libavcodec-dev", "libavutil-dev", "libswscale-dev"])]),
         // YAML events with line and column for the configuration file. Not a Swift YAML package: those link the whole
         // of Foundation, which costs every worker 1.2 MiB of memory and 50 MB of executable.
         .systemLibrary(

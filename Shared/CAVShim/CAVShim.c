@@ -5,6 +5,7 @@
 #include <libavutil/error.h>
 #include <libavutil/log.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ int cav_error_eof(void) { return AVERROR_EOF; }
 int cav_error_exit(void) { return AVERROR_EXIT; }
 int cav_error_invalid_data(void) { return AVERROR_INVALIDDATA; }
 int cav_error_unauthorized(void) { return AVERROR_HTTP_UNAUTHORIZED; }
+int cav_error_forbidden(void) { return AVERROR_HTTP_FORBIDDEN; }
 int cav_error_from_errno(int posix_errno) { return AVERROR(posix_errno); }
 
 // Messages are counted and dropped: libav prints whole URLs, passwords included, and stderr is the operator's.
@@ -37,6 +39,9 @@ void cav_count_log_messages(void) { av_log_set_callback(count_message); }
 uint64_t cav_logged_warnings(void) { return atomic_load(&warnings); }
 uint64_t cav_logged_errors(void) { return atomic_load(&errors); }
 
+int cav_quality_scale(void) { return FF_QP2LAMBDA; }
+
+void cav_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 int cav_flock_exclusive(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
 int cav_rename_without_replacing(const char *from, const char *to) {
     return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);

@@ -43,7 +43,8 @@ struct TrackClock {
         let order = parser?.parse(packet)?.outputOrder ?? 0
         if order == 0, packet.pointee.flags & AV_PKT_FLAG_KEY != 0 { origin = frames }
         // H.264 counts fields, two for each frame.
-        let shown = origin + Int64(codecID == AV_CODEC_ID_H264 ? order / 2 : order) + Self.delayFrames
+        let delay = codecID == AV_CODEC_ID_MJPEG ? 0 : Self.delayFrames
+        let shown = origin + Int64(codecID == AV_CODEC_ID_H264 ? order / 2 : order) + delay
         packet.pointee.dts = frames * frameTicks
         packet.pointee.pts = max(frames, shown) * frameTicks
         packet.pointee.duration = frameTicks

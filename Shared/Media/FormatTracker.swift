@@ -5,33 +5,39 @@ internal import Domain
 /// Follows the decoder configuration of a video track, and knows when a key frame changes it.
 ///
 /// Owned by `LibavSource`. Parameter sets come from the container, from side data, or from inside the key frames; an
-/// access unit that only repeats known sets changes nothing.
+/// access unit that only repeats known sets changes nothing. A picture of MJPEG describes itself, and has none.
 struct FormatTracker {
     private(set) var extradata: [UInt8]
     private(set) var width: Int
     private(set) var height: Int
-    private let codec: ParameterSets.Codec
+    /// Nil for MJPEG.
+    private let codec: ParameterSets.Codec?
     private let codecID: AVCodecID
     private var known: Set<[UInt8]>
     let lengthSize: Int?
 
-    init(_ parameters: UnsafePointer<AVCodecParameters>, codec: ParameterSets.Codec) {
+    init(_ parameters: UnsafePointer<AVCodecParameters>) {
         extradata = Array(
             UnsafeBufferPointer(start: parameters.pointee.extradata, count: Int(parameters.pointee.extradata_size)))
         width = Int(parameters.pointee.width)
         height = Int(parameters.pointee.height)
         codecID = parameters.pointee.codec_id
-        self.codec = codec
+        codec = ParameterSets.Codec(name: LibavInput.codecName(parameters))
+        guard let codec else {
+            (extradata, known, lengthSize) = ([], [], nil)
+            return
+        }
         lengthSize = ParameterSets.lengthSize(extradata: extradata, codec: codec)
         known = Set(ParameterSets.units(inExtradata: extradata, codec: codec))
     }
 
     /// Whether a decoder can be set up.
-    var isComplete: Bool { !extradata.isEmpty && width > 0 && height > 0 }
+    var isComplete: Bool { (codec == nil || !extradata.isEmpty) && width > 0 && height > 0 }
 
     /// Looks at a key packet; true if it begins a new format.
     mutating func take(_ packet: UnsafePointer<AVPacket>) -> Bool {
-        guard let changed = newExtradata(of: packet) else {
+        guard let codec else { return takeJPEG(packet) }
+        guard let changed = newExtradata(of: packet, codec) else {
             if width == 0 || height == 0 { measure(packet) }
             return false
         }
@@ -41,7 +47,16 @@ struct FormatTracker {
         return true
     }
 
-    private func newExtradata(of packet: UnsafePointer<AVPacket>) -> [UInt8]? {
+    private mutating func takeJPEG(_ packet: UnsafePointer<AVPacket>) -> Bool {
+        let bytes = UnsafeRawBufferPointer(start: packet.pointee.data, count: Int(packet.pointee.size))
+        guard let markers = JPEGMarkers(bytes), (markers.width, markers.height) != (width, height) else {
+            return false
+        }
+        (width, height) = (markers.width, markers.height)
+        return true
+    }
+
+    private func newExtradata(of packet: UnsafePointer<AVPacket>, _ codec: ParameterSets.Codec) -> [UInt8]? {
         var size = 0
         if let data = av_packet_get_side_data(packet, AV_PKT_DATA_NEW_EXTRADATA, &size) {
             let bytes = Array(UnsafeBufferPointer(start: data, count: size))

@@ -18,12 +18,14 @@ final class LibavInput {
 
     private static let audioCodecs: Set<String> = ["aac", "opus", "pcm_alaw", "pcm_mulaw"]
 
-    /// `name` stands for the address in errors; the address itself may hold a password.
-    init(url: String, name: String, isFile: Bool, audio: Bool, wake: WakeSignal) throws(CodedError) {
+    /// `name` stands for the address in errors; the address itself may hold a password. `jpeg`: MJPEG will do.
+    init(
+        url: String, name: String, isFile: Bool, audio: Bool, jpeg: Bool = false, wake: WakeSignal
+    ) throws(CodedError) {
         MediaLibrary.prepare()
         let context = try Self.open(url: url, name: name, isFile: isFile, wake: wake)
         do {
-            let video = try Self.findTracks(context, name: name, wake: wake)
+            let video = try Self.findTracks(context, name: name, jpeg: jpeg, wake: wake)
             let best = av_find_best_stream(context, AVMEDIA_TYPE_AUDIO, -1, video, nil, 0)
             let audioName = best >= 0 ? Self.codecName(Self.parameters(context, best)) : ""
             let isUsable = audio && Self.audioCodecs.contains(audioName)
@@ -50,7 +52,9 @@ final class LibavInput {
     func stream(_ index: Int32) -> UnsafeMutablePointer<AVStream>? { context.pointee.streams[Int(index)] }
 
     /// A raw elementary stream has no clock at all; its packets are timed by counting.
-    var hasNoTimestamps: Bool { ["h264", "hevc"].contains(String(cString: context.pointee.iformat.pointee.name)) }
+    var hasNoTimestamps: Bool {
+        ["h264", "hevc", "mjpeg"].contains(String(cString: context.pointee.iformat.pointee.name))
+    }
 
     func read(_ packet: UnsafeMutablePointer<AVPacket>) -> Int32 { av_read_frame(context, packet) }
 
@@ -94,7 +98,7 @@ final class LibavInput {
     }
 
     private static func findTracks(
-        _ context: UnsafeMutablePointer<AVFormatContext>, name: String, wake: WakeSignal
+        _ context: UnsafeMutablePointer<AVFormatContext>, name: String, jpeg: Bool, wake: WakeSignal
     ) throws(CodedError) -> Int32 {
         let code = avformat_find_stream_info(context, nil)
         guard !wake.shouldStop else { throw wake.reason }
@@ -102,8 +106,13 @@ final class LibavInput {
         let video = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, nil, 0)
         guard video >= 0 else { throw CodedError(.sourceUnavailable, "\(name) has no video") }
         let codec = codecName(parameters(context, video))
-        guard ParameterSets.Codec(name: codec) != nil else {
-            throw CodedError(.sourceUnavailable, "\(name) has video that is neither H.264 nor H.265: \(codec)")
+        guard ParameterSets.Codec(name: codec) != nil || (jpeg && codec == "mjpeg") else {
+            let known = jpeg ? "H.264, H.265 nor MJPEG" : "H.264 nor H.265"
+            throw CodedError(.sourceUnavailable, "\(name) has video that is neither \(known): \(codec)")
+        }
+        let disposition = context.pointee.streams[Int(video)]?.pointee.disposition ?? 0
+        guard disposition & AV_DISPOSITION_ATTACHED_PIC == 0 else {
+            throw CodedError(.sourceUnavailable, "\(name) has a cover picture and no video")
         }
         return video
     }

@@ -70,11 +70,11 @@ final class LibavSource: MediaSource, @unchecked Sendable {
     func open() throws(CodedError) -> StreamFormat {
         wake.allow(settings.openTimeout)
         let input = try openInput()
-        guard let stream = input.stream(input.videoIndex), let parameters = stream.pointee.codecpar,
-            let codec = ParameterSets.Codec(name: LibavInput.codecName(parameters))
-        else { throw CodedError(.sourceUnavailable, "\(settings.name) has no video") }
+        guard let stream = input.stream(input.videoIndex), let parameters = stream.pointee.codecpar else {
+            throw CodedError(.sourceUnavailable, "\(settings.name) has no video")
+        }
         if let note = input.note { notes.append(note) }
-        tracker = FormatTracker(parameters, codec: codec)
+        tracker = FormatTracker(parameters)
         video = TrackClock(stream, countsFrames: input.hasNoTimestamps)
         try prime(input)
         return try format(input)
@@ -94,7 +94,8 @@ final class LibavSource: MediaSource, @unchecked Sendable {
 
     private func openInput() throws(CodedError) -> LibavInput {
         let opened = try LibavInput(
-            url: settings.url, name: settings.name, isFile: settings.isFile, audio: settings.audio, wake: wake)
+            url: settings.url, name: settings.name, isFile: settings.isFile, audio: settings.audio, jpeg: true,
+            wake: wake)
         input = opened
         return opened
     }

@@ -33,7 +33,7 @@ package protocol MediaSource: AnyObject, Sendable {
     var notes: [String] { get }
 }
 
-/// Makes the source that an address names.
+/// Makes the source that an address names; what comes out of it is H.264 or H.265.
 package enum MediaSources {
     /// `openTimeout` bounds `open()`, `stallTimeout` every `next()`. `audio`: whether an audio track is wanted.
     package static func make(
@@ -47,13 +47,22 @@ package enum MediaSources {
             let settings = LibavSource.Settings(
                 url: url, name: address.publicText, isFile: false, audio: audio, openTimeout: openTimeout,
                 stallTimeout: stallTimeout)
-            return LibavSource(settings, clock: clock)
+            return TranscodingSource(LibavSource(settings, clock: clock), encoder: encoder)
         case .file(let file):
             let settings = LibavSource.Settings(
                 url: file.path, name: address.publicText, isFile: true, loops: file.loops,
                 atFullSpeed: file.atFullSpeed, audio: audio, openTimeout: openTimeout, stallTimeout: stallTimeout)
-            return LibavSource(settings, clock: clock)
+            return TranscodingSource(LibavSource(settings, clock: clock), encoder: encoder)
         }
+    }
+
+    /// A file as it is, whatever its codec: for tests of what is done with coded pictures.
+    package static func undecoded(_ file: SourceAddress.FileSource, clock: @escaping MonotonicClock) -> any MediaSource
+    {
+        LibavSource(
+            LibavSource.Settings(
+                url: file.path, name: file.path, isFile: true, loops: file.loops, atFullSpeed: file.atFullSpeed,
+                audio: false, openTimeout: .seconds(20), stallTimeout: .seconds(20)), clock: clock)
     }
 }
 

@@ -2,7 +2,7 @@ internal import CAVFormat
 internal import CAVShim
 internal import Domain
 
-/// Decodes video packets one by one, to see whether they can be.
+/// Decodes video packets one by one: to see whether they can be, or for their pictures.
 ///
 /// Owns a libavcodec decoder. One thread uses it.
 final class PictureDecoder {
@@ -13,8 +13,10 @@ final class PictureDecoder {
     private(set) var faultyPictures = 0
     private let onPicture: ((UnsafeMutablePointer<AVFrame>) -> Void)?
 
+    /// `isStrict`: takes for an error what a player would overlook.
     init(
-        _ parameters: UnsafePointer<AVCodecParameters>, onPicture: ((UnsafeMutablePointer<AVFrame>) -> Void)? = nil
+        _ parameters: UnsafePointer<AVCodecParameters>, threads: Int32 = 1, isStrict: Bool = true,
+        onPicture: ((UnsafeMutablePointer<AVFrame>) -> Void)? = nil
     ) throws(CodedError) {
         self.onPicture = onPicture
         guard let library = avcodec_find_decoder(parameters.pointee.codec_id) else {
@@ -23,8 +25,13 @@ final class PictureDecoder {
         codec = avcodec_alloc_context3(library)
         frame = av_frame_alloc()
         avcodec_parameters_to_context(codec, parameters)
-        codec?.pointee.thread_count = 1
-        codec?.pointee.err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER
+        codec?.pointee.thread_count = threads
+        if isStrict {
+            codec?.pointee.err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER
+        } else {
+            // Pictures before the first one that is certain to be whole: better than none.
+            codec?.pointee.flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT
+        }
         let code = avcodec_open2(codec, library, nil)
         guard code >= 0 else { throw LibavError.internal(code, "the decoder does not open") }
     }

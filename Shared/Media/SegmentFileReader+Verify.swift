@@ -55,7 +55,7 @@ private struct PacketCheck {
         }
         videoTimeBase = stream.pointee.timeBase
         let codec = ParameterSets.Codec(name: LibavInput.codecName(stream.pointee.codecpar))
-        let tracker = codec.map { FormatTracker(stream.pointee.codecpar, codec: $0) }
+        let tracker = codec.map { _ in FormatTracker(stream.pointee.codecpar) }
         let decoder = decode ? try PictureDecoder(stream.pointee.codecpar) : nil
         var code = input.read(packet)
         while code >= 0 {

@@ -42,10 +42,13 @@ final class WakeSignal: Sendable {
         return false
     }
 
+    /// What a call that was interrupted is reported as.
+    static let interruption = CodedError(.sourceUnavailable, "the source was interrupted")
+
     /// What a call that ended early is reported as.
     var reason: CodedError {
         isInterrupted
-            ? CodedError(.sourceUnavailable, "the source was interrupted")
+            ? Self.interruption
             : CodedError(.timeout, "the source sent nothing in time")
     }
 }

@@ -11,12 +11,19 @@ int cav_error_eof(void);
 int cav_error_exit(void);
 int cav_error_invalid_data(void);
 int cav_error_unauthorized(void);
+int cav_error_forbidden(void);
 int cav_error_from_errno(int posix_errno);
+
+// FF_QP2LAMBDA: what a quantiser scale is multiplied by where libav wants a "quality".
+int cav_quality_scale(void);
 
 // Counts libav's log messages instead of printing them, for the whole process.
 void cav_count_log_messages(void);
 uint64_t cav_logged_warnings(void);
 uint64_t cav_logged_errors(void);
+
+// pthread_setname_np(3) for the calling thread; at most 15 bytes.
+void cav_name_thread(const char *name);
 
 // flock(2) LOCK_EX | LOCK_NB and renameat2(2) RENAME_NOREPLACE; 0, or -1 with errno.
 int cav_flock_exclusive(int descriptor);

@@ -1,0 +1,137 @@
+internal import CAVShim
+internal import Domain
+internal import Glibc
+
+/// Reads a source on a thread of its own, so that whoever takes its items may be slower than they come.
+///
+/// Owns the thread and a queue of items that have arrived. Invariants: at most `picturesMax` pictures wait; a source
+/// that keeps time loses the oldest waiting picture when one too many comes, and `dropped` counts it, and any other is
+/// held back; audio and changes of format are never dropped; the source's end or error is the last item, for good. One
+/// thread takes; any thread may stop it, and a stop returns when the thread has ended.
+///
+/// Unchecked Sendable: every stored variable is touched under `mutex` only; the C objects never move.
+final class ReadAhead: @unchecked Sendable {
+    private let source: any MediaSource
+    private let picturesMax: Int
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var items: [Result<SourceItem, CodedError>] = []
+    private var pictures = 0
+    private var droppedCount = 0
+    private var isStopping = false
+    private var thread: pthread_t?
+
+    init(_ source: any MediaSource, picturesMax: Int) {
+        self.source = source
+        self.picturesMax = picturesMax
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(changed, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(changed)
+        pthread_mutex_destroy(mutex)
+        changed.deallocate()
+        mutex.deallocate()
+    }
+
+    private func locked<Value>(_ body: () -> Value) -> Value {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body()
+    }
+
+    /// How many pictures have been dropped since the start.
+    var dropped: Int { locked { droppedCount } }
+
+    func start() throws(CodedError) {
+        var made = pthread_t()
+        let keptAlive = Unmanaged.passRetained(self)
+        let failure = pthread_create(
+            &made, nil,
+            { argument in
+                guard let argument else { return nil }
+                cav_name_thread("source-read")
+                Unmanaged<ReadAhead>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, keptAlive.toOpaque())
+        guard failure == 0 else {
+            keptAlive.release()
+            throw CodedError(.internal, "no thread to read the source", cause: String(cString: strerror(failure)))
+        }
+        locked { thread = made }
+    }
+
+    /// Interrupts the source and waits for the thread; nothing is taken after it.
+    func stop() {
+        interrupt()
+        guard let thread = locked({ thread }) else { return }
+        pthread_join(thread, nil)
+        locked {
+            self.thread = nil
+            items = []
+            pictures = 0
+        }
+    }
+
+    func interrupt() {
+        source.interrupt()
+        locked {
+            isStopping = true
+            pthread_cond_broadcast(changed)
+        }
+    }
+
+    /// Blocks for the next item.
+    func take() throws(CodedError) -> SourceItem {
+        let item: Result<SourceItem, CodedError> = locked {
+            while items.isEmpty, !isStopping { pthread_cond_wait(changed, mutex) }
+            guard !isStopping, let first = items.first else { return .failure(WakeSignal.interruption) }
+            guard !Self.isLast(first) else { return first }
+            items.removeFirst()
+            if Self.isPicture(first) {
+                pictures -= 1
+                pthread_cond_broadcast(changed)
+            }
+            return first
+        }
+        return try item.get()
+    }
+
+    private func run() {
+        while true {
+            let item: Result<SourceItem, CodedError>
+            do throws(CodedError) { item = .success(try source.next()) } catch { item = .failure(error) }
+            guard put(item) else { return }
+        }
+    }
+
+    /// False when there is nothing more to read.
+    private func put(_ item: Result<SourceItem, CodedError>) -> Bool {
+        locked {
+            if Self.isPicture(item) {
+                while !source.paces, pictures >= picturesMax, !isStopping { pthread_cond_wait(changed, mutex) }
+                if pictures >= picturesMax, let oldest = items.firstIndex(where: Self.isPicture) {
+                    items.remove(at: oldest)
+                    droppedCount += 1
+                } else {
+                    pictures += 1
+                }
+            }
+            items.append(item)
+            pthread_cond_broadcast(changed)
+            return !Self.isLast(item) && !isStopping
+        }
+    }
+
+    private static func isPicture(_ item: Result<SourceItem, CodedError>) -> Bool {
+        if case .success(.packet(let packet)) = item { packet.track == .video } else { false }
+    }
+
+    private static func isLast(_ item: Result<SourceItem, CodedError>) -> Bool {
+        switch item {
+        case .success(.packet), .success(.formatChanged): false
+        case .success(.end), .failure: true
+        }
+    }
+}

@@ -1,0 +1,171 @@
+internal import CAVFormat
+internal import CAVShim
+internal import Domain
+internal import Synchronization
+
+/// A source whose pictures are encoded to H.264 if they are of a kind that recordings do not hold: MJPEG, or raw
+/// pictures as `rawvideo`. Any other source passes through untouched.
+///
+/// Owns the source, and once that has shown what it delivers, a reader thread, a decoder, a scaler and an encoder.
+/// Invariants: each picture becomes one packet with the picture's own arrival and timestamps; a picture that does not
+/// decode and one that the encoder has no time for are dropped and counted, and never half encoded; the next packet
+/// after `requestKeyFrame()` is a key frame. Audio is not touched.
+///
+/// Unchecked Sendable because of `MediaSource`'s rule: one thread opens, reads and closes; the calls from elsewhere
+/// touch the source, the reader and atomics alone, and `reader` is set under its lock.
+final class TranscodingSource: MediaSource, @unchecked Sendable {
+    /// How many pictures may wait for the encoder, which bridges a key frame that takes longer or a moment without CPU.
+    static let picturesMax = 8
+    /// Raw pictures are large, and a device has few buffers for them.
+    static let rawPicturesMax = 2
+    /// Pictures in a row that do not decode before the source counts as broken.
+    private static let badPicturesMax = 100
+    /// What a source without a stated rate is taken for.
+    private static let frameRateDefault = 25.0
+    private static let encodedKinds: Set<String> = ["mjpeg", "rawvideo"]
+
+    private let source: any MediaSource
+    private let settings: EncoderSettings
+    private let wantsKey = Atomic<Bool>(false)
+    private let undecodable = Atomic<Int>(0)
+    private let reader = Mutex<ReadAhead?>(nil)
+    private var work: Work?
+    private var badInARow = 0
+
+    /// What is made for one format of the source.
+    private struct Work {
+        var decoder: PictureDecoder
+        var pictures: DecodedPictures
+        var scaler: PictureScaler
+        var encoder: PictureEncoder
+        var timeBase: TimeBase
+        var lastKey: MonotonicTime?
+    }
+
+    init(_ source: any MediaSource, encoder: EncoderSettings) {
+        self.source = source
+        settings = encoder
+    }
+
+    deinit { close() }
+
+    var paces: Bool { source.paces }
+
+    var notes: [String] {
+        var notes = source.notes
+        let dropped = reader.withLock { $0?.dropped ?? 0 }
+        if dropped > 0 { notes.append("\(dropped) pictures dropped: the encoder does not keep up") }
+        let bad = undecodable.load(ordering: .relaxed)
+        if bad > 0 { notes.append("\(bad) pictures dropped: they do not decode") }
+        return notes
+    }
+
+    func requestKeyFrame() {
+        wantsKey.store(true, ordering: .releasing)
+        source.requestKeyFrame()
+    }
+
+    func interrupt() {
+        source.interrupt()
+        reader.withLock { $0 }?.interrupt()
+    }
+
+    func close() {
+        reader.withLock { $0 }?.stop()
+        source.close()
+        work = nil
+    }
+
+    func open() throws(CodedError) -> StreamFormat {
+        let format = try source.open()
+        guard Self.encodedKinds.contains(format.video.codecName) else { return format }
+        let encoded = try begin(format)
+        let isRaw = format.video.codecName == "rawvideo"
+        let made = ReadAhead(source, picturesMax: isRaw ? Self.rawPicturesMax : Self.picturesMax)
+        reader.withLock { $0 = made }
+        try made.start()
+        return encoded
+    }
+
+    func next() throws(CodedError) -> SourceItem {
+        guard work != nil, let reader = reader.withLock({ $0 }) else { return try source.next() }
+        while true {
+            switch try reader.take() {
+            case .formatChanged(let changed): return .formatChanged(try begin(changed))
+            case .end: return .end
+            case .packet(let packet):
+                guard packet.track == .video else { return .packet(packet) }
+                if let encoded = try encode(packet) { return .packet(encoded) }
+            }
+        }
+    }
+
+    /// Makes what the pictures of a format need; the first one comes out as a key frame.
+    private func begin(_ format: StreamFormat) throws(CodedError) -> StreamFormat {
+        let video = format.video
+        let stated = video.frameRate.flatMap { $0 > 0 ? $0 : nil }
+        let rate = av_d2q(stated ?? Self.frameRateDefault, 1_000_000)
+        // The encoder knows even sides only.
+        let (width, height) = (max(2, video.width & ~1), max(2, video.height & ~1))
+        let encoder = try PictureEncoder(
+            settings, width: width, height: height, frame: TimeBase(max(1, rate.den), max(1, rate.num)))
+        let pictures = DecodedPictures()
+        let decoder = try PictureDecoder(format.videoParameters, isStrict: false) { pictures.take($0) }
+        let scaler = PictureScaler(.init(width: Int32(width), height: Int32(height), isFullRange: false))
+        work = Work(
+            decoder: decoder, pictures: pictures, scaler: scaler, encoder: encoder, timeBase: video.timeBase)
+        return try encoder.format(timeBase: video.timeBase, frameRate: video.frameRate, audioOf: format)
+    }
+
+    /// Nil if the picture does not decode.
+    private func encode(_ packet: Packet) throws(CodedError) -> Packet? {
+        guard let work else { throw CodedError(.internal, "the source is not open") }
+        guard work.decoder.decode(packet.raw), let picture = work.pictures.newest else {
+            try dropUndecodable()
+            return nil
+        }
+        badInARow = 0
+        let scaled = try work.scaler.scale(picture)
+        // Key frames by the clock as well as by count, since a camera's stated rate may be wrong.
+        let isDue = work.lastKey.map { packet.arrival - $0 >= settings.gop } ?? true
+        let isForced = wantsKey.exchange(false, ordering: .acquiring)
+        let coded = try work.encoder.encode(scaled, forcesKey: isForced || isDue)
+        work.pictures.clear()
+        let encoded = try coded.packet(
+            pts: packet.pts, dts: packet.dts, duration: packet.duration, arrival: packet.arrival)
+        if encoded.isKey { self.work?.lastKey = packet.arrival }
+        return encoded
+    }
+
+    private func dropUndecodable() throws(CodedError) {
+        work?.pictures.clear()
+        undecodable.add(1, ordering: .relaxed)
+        badInARow += 1
+        guard badInARow < Self.badPicturesMax else {
+            throw CodedError(.sourceUnavailable, "the source sends pictures that do not decode")
+        }
+    }
+
+    /// The picture that came out of the decoder last.
+    private final class DecodedPictures {
+        private let frame: UnsafeMutablePointer<AVFrame>? = av_frame_alloc()
+        private var isFilled = false
+
+        var newest: UnsafeMutablePointer<AVFrame>? { isFilled ? frame : nil }
+
+        func take(_ picture: UnsafeMutablePointer<AVFrame>) {
+            clear()
+            isFilled = av_frame_ref(frame, picture) >= 0
+        }
+
+        func clear() {
+            av_frame_unref(frame)
+            isFilled = false
+        }
+
+        deinit {
+            var used = frame
+            av_frame_free(&used)
+        }
+    }
+}
