@@ -20,6 +20,12 @@ enum LibavError {
         return CodedError(isUnauthorized ? .unauthorized : .sourceUnavailable, what, cause: text(code))
     }
 
+    /// A media server that refused or broke the connection. `what` must not hold a secret.
+    static func mediaServer(_ code: Int32, _ what: String) -> CodedError {
+        let refusals = [cav_error_unauthorized(), cav_error_forbidden(), cav_error_from_errno(EACCES)]
+        return CodedError(refusals.contains(code) ? .unauthorized : .mediaServerUnavailable, what, cause: text(code))
+    }
+
     /// A call on our own data that should have worked.
     static func `internal`(_ code: Int32, _ what: String) -> CodedError {
         CodedError(.internal, what, cause: text(code))

@@ -29,6 +29,8 @@ package enum ParameterSets {
             }
         }
 
+        func isDelimiter(_ type: UInt8) -> Bool { self == .h264 ? type == 9 : type == 35 }
+
         func isSPS(_ type: UInt8) -> Bool { self == .h264 ? type == 7 : type == 33 }
 
         /// Coded slices: Rec. ITU-T H.264 table 7-1, H.265 table 7-1.
