@@ -47,7 +47,9 @@ ensure_packages() {
 }
 
 # What the build links; what a node and the camera of the demo need; what only the tests need.
-build_packages=(libmosquitto-dev libyaml-dev libsqlite3-dev pkg-config libavformat-dev libavcodec-dev libavutil-dev)
+build_packages=(
+    libmosquitto-dev libyaml-dev libsqlite3-dev pkg-config libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
+)
 node_packages=(mosquitto ffmpeg)
 camera_packages=(
     python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly

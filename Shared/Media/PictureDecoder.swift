@@ -26,7 +26,12 @@ final class PictureDecoder {
         frame = av_frame_alloc()
         avcodec_parameters_to_context(codec, parameters)
         codec?.pointee.thread_count = threads
-        if isStrict { codec?.pointee.err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER }
+        if isStrict {
+            codec?.pointee.err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER
+        } else {
+            // Pictures before the first one that is certain to be whole: better than none.
+            codec?.pointee.flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT
+        }
         let code = avcodec_open2(codec, library, nil)
         guard code >= 0 else { throw LibavError.internal(code, "the decoder does not open") }
     }

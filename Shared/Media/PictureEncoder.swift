@@ -6,8 +6,8 @@ internal import Domain
 ///
 /// Owns the encoder. Invariants: each picture comes back at once, as one packet, so that nothing is reordered or held
 /// back; a key frame is an IDR picture and comes where it was asked for, else every `gop`; the parameter sets are in
-/// the format. Pictures are 4:2:0 in limited range and in the colours of BT.601, and the stream says so. Timestamps are the
-/// source's business: inside, pictures are counted. One thread uses it.
+/// the format. Pictures are 4:2:0 in limited range and in the colours of BT.601, and the stream says so. Timestamps are
+/// the source's business: inside, pictures are counted. One thread uses it.
 final class PictureEncoder {
     private static let presets = [
         "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",

@@ -124,21 +124,15 @@ package final class SnapshotMaker: Sendable {
             : CodedError(.timeout, "the snapshot took longer than \(timeLimit)")
     }
 
-    /// Keeps the picture that is shown last, and a damaged one only until a sound one comes.
+    /// Keeps the picture that is shown last.
     private final class NewestPicture {
         private(set) var frame: UnsafeMutablePointer<AVFrame>? = av_frame_alloc()
         private(set) var index = -1
-        private var isDamaged = true
 
         func take(_ picture: UnsafeMutablePointer<AVFrame>) {
-            let damaged = picture.pointee.decode_error_flags != 0 || picture.pointee.flags & AV_FRAME_FLAG_CORRUPT != 0
-            guard index < 0 || (isDamaged && !damaged) || (damaged == isDamaged && picture.pointee.pts > index) else {
-                return
-            }
+            guard picture.pointee.pts > index else { return }
             av_frame_unref(frame)
-            guard av_frame_ref(frame, picture) >= 0 else { return }
-            index = Int(picture.pointee.pts)
-            isDamaged = damaged
+            index = av_frame_ref(frame, picture) >= 0 ? Int(picture.pointee.pts) : -1
         }
 
         deinit {
