@@ -60,3 +60,8 @@ package struct RTSPAddress: Sendable, Hashable, CustomStringConvertible {
         return String(decoding: bytes, as: UTF8.self)
     }
 }
+
+extension RTSPAddress {
+    /// To read from there.
+    package var source: SourceAddress { .rtsp(url: url()) }
+}
