@@ -41,19 +41,30 @@ struct TextTests {
                 state: .recording, session: SessionID(high: 0x1234_5678 << 32, low: 0), since: now - .seconds(90),
                 leases: [.init(holder: .manual, since: now, until: now + .seconds(60))],
                 segment: .init(index: 3, file: "f", startedAt: now))
+            camera.viewing = ViewingState(state: .active, viewers: 2)
         }
+        board.update(
+            NodeID(unchecked: "attic"),
+            MediaServerState(
+                reachable: true, breaker: .closed, mode: .api, version: "v1.20.1",
+                paths: ["front": .init(ready: true, viewers: 2, bytes: 1)]))
         board.update(
             NodeID(unchecked: "attic"),
             StorageState(
                 totalBytes: 2_000_000_000, freeBytes: 1_000_000_000, usedBytes: 5000, oldestAt: nil, status: .low))
         #expect(
             board.lines(now: now) == [
-                "CAMERA  STREAM               RECORDING  SESSION   SEGMENT  LEASES                 SINCE",
-                "front   active h264 640x360  recording  12345678        3  manual until 12:31:00  1m30s ago",
-                "garage  no worker            -          -               -  -                      -",
+                "CAMERA  STREAM               RECORDING  SESSION   SEGMENT  LEASES                 SINCE"
+                    + "      VIEW",
+                "front   active h264 640x360  recording  12345678        3  manual until 12:31:00  1m30s ago"
+                    + "  active, 2 watching",
+                "garage  no worker            -          -               -  -                      -          -",
                 "",
                 "STORAGE  STATE  RECORDED    FREE      OF  OLDEST",
                 "attic    low      5.0 kB  1.0 GB  2.0 GB  -",
+                "",
+                "MEDIAMTX  STATE  MODE  VERSION  PATHS  VIEWERS  WAITING",
+                "attic     ok     api   v1.20.1      1        2  -",
             ])
         #expect(StatusBoard().lines(now: now) == ["no cameras"])
     }

@@ -219,3 +219,58 @@ extension NodeTests {
         private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
     }
 }
+
+extension NodeTests {
+    /// The first picture that a reader can decode, beside ffmpeg on the same stream.
+    @Suite struct LiveViewBenchmarkTests {
+        @Test func firstPictureOfAnIdleAndOfARecordingCamera() async throws {
+            let runs = isFullRun ? 20 : 3
+            let cameras = """
+                  idle:
+                    source: "test://pattern?size=640x360&fps=15"
+                    lifecycle: {viewing: {close_after: 0s}}
+                  busy:
+                    source: "test://pattern?size=640x360&fps=15"
+                    record: always
+                    lifecycle: {viewing: {close_after: 0s}}
+                """
+            try await LiveCluster.run(cameras: cameras) { cluster, server in
+                for camera in ["idle", "busy"] {
+                    try await cluster.ready(camera)
+                    try await cluster.readyToView(camera)
+                }
+                for camera in ["idle", "busy"] {
+                    var (own, peer): ([Double], [Double]) = ([], [])
+                    for _ in 0..<runs {
+                        own.append(try await LiveCluster.firstPicture(camera, at: server))
+                        try await quiet(camera, cluster)
+                    }
+                    for _ in 0..<3 {
+                        let begin = Date()
+                        _ = try await Tool.run(
+                            "ffmpeg",
+                            [
+                                "-v", "error", "-rtsp_transport", "tcp", "-i", "\(server.rtsp)/\(camera)", "-frames:v",
+                                "1", "-f", "null", "-",
+                            ])
+                        peer.append(Date().timeIntervalSince(begin))
+                        try await quiet(camera, cluster)
+                    }
+                    print(
+                        "benchmark: first picture at a reader of \(camera == "idle" ? "an idle" : "a recording") camera:",
+                        String(
+                            format: "median %.0f ms, most %.0f ms of %d; ffmpeg -frames:v 1: %.0f ms; ratio %.2f",
+                            own.sorted()[runs / 2] * 1000, (own.max() ?? 0) * 1000, runs, peer.sorted()[1] * 1000,
+                            own.sorted()[runs / 2] / peer.sorted()[1]))
+                }
+            }
+        }
+
+        /// Until the next reader finds no stream again.
+        private func quiet(_ camera: String, _ cluster: Cluster) async throws {
+            try await eventually("nobody watches \(camera)", within: .seconds(30)) {
+                cluster.viewing(camera)?.state == .off && cluster.mediaServer?.paths[camera]?.ready == false
+            }
+        }
+    }
+}

@@ -56,7 +56,7 @@ final class Cluster: Sendable {
         listener = Task { [bus] in
             for await input in bus.inputs { log.take(input) }
         }
-        bus.subscribe(["cameras/#", "services/#", "storage/#"])
+        bus.subscribe(["cameras/#", "services/#", "storage/#", "mediamtx/#", "config"])
         try launch()
         bus.start()
     }

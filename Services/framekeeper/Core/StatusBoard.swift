@@ -9,6 +9,7 @@ package struct StatusBoard: Sendable, Hashable, Codable {
         package var availability: CameraAvailability?
         package var stream: StreamState?
         package var recording: RecordingState?
+        package var viewing: ViewingState?
         package var rotation: RotationState?
         package init(camera: CameraID) { self.camera = camera }
     }
@@ -33,10 +34,20 @@ package struct StatusBoard: Sendable, Hashable, Codable {
         }
     }
 
+    package struct MediaServer: Sendable, Hashable, Codable {
+        package var node: NodeID
+        package var mediaServer: MediaServerState
+        package init(node: NodeID, mediaServer: MediaServerState) {
+            self.node = node
+            self.mediaServer = mediaServer
+        }
+    }
+
     /// In the order of their names.
     package private(set) var cameras: [Camera] = []
     package private(set) var services: [Service] = []
     package private(set) var storage: [Storage] = []
+    package private(set) var mediaServers: [MediaServer] = []
 
     package init() {}
 
@@ -63,23 +74,36 @@ package struct StatusBoard: Sendable, Hashable, Codable {
         storage.sort { $0.node < $1.node }
     }
 
-    /// Three tables; a table without rows is left out.
+    package mutating func update(_ node: NodeID, _ state: MediaServerState) {
+        mediaServers.removeAll { $0.node == node }
+        mediaServers.append(MediaServer(node: node, mediaServer: state))
+        mediaServers.sort { $0.node < $1.node }
+    }
+
+    /// Four tables; a table without rows is left out.
     package func lines(now: WallTime) -> [String] {
-        [cameraLines(now: now), serviceLines(now: now), storageLines].filter { !$0.isEmpty }
+        [cameraLines(now: now), serviceLines(now: now), storageLines, mediaServerLines].filter { !$0.isEmpty }
             .joined(separator: [""]).map { $0 }
     }
 
     private func cameraLines(now: WallTime) -> [String] {
         guard !cameras.isEmpty else { return ["no cameras"] }
-        var table = TextTable("CAMERA", "STREAM", "RECORDING", "SESSION", ">SEGMENT", "LEASES", "SINCE")
+        var table = TextTable("CAMERA", "STREAM", "RECORDING", "SESSION", ">SEGMENT", "LEASES", "SINCE", "VIEW")
         for camera in cameras {
             let recording = camera.recording
             table.add(
                 camera.camera.rawValue, streamText(camera), recording.map(recordingText) ?? "-",
                 recording?.session?.short ?? "-", recording?.segment.map { "\($0.index)" } ?? "-",
-                leasesText(recording), recording?.since.map { ago($0, now) } ?? "-")
+                leasesText(recording), recording?.since.map { ago($0, now) } ?? "-",
+                camera.viewing.map(viewingText) ?? "-")
         }
         return table.lines
+    }
+
+    private func viewingText(_ viewing: ViewingState) -> String {
+        if let error = viewing.error { return "\(viewing.state.rawValue): \(error.code.rawValue)" }
+        guard let viewers = viewing.viewers, viewers > 0 else { return viewing.state.rawValue }
+        return "\(viewing.state.rawValue), \(viewers) watching"
     }
 
     private func streamText(_ camera: Camera) -> String {
@@ -124,6 +148,20 @@ package struct StatusBoard: Sendable, Hashable, Codable {
                 state.error.map { "\(state.status.rawValue): \($0.message)" } ?? state.status.rawValue,
                 "\(ByteCount(state.usedBytes))", "\(ByteCount(state.freeBytes))", "\(ByteCount(state.totalBytes))",
                 state.oldestAt?.rfc3339 ?? "-")
+        }
+        return table.lines
+    }
+
+    private var mediaServerLines: [String] {
+        guard !mediaServers.isEmpty else { return [] }
+        var table = TextTable("MEDIAMTX", "STATE", "MODE", "VERSION", ">PATHS", ">VIEWERS", "WAITING")
+        for entry in mediaServers {
+            let state = entry.mediaServer
+            table.add(
+                entry.node.rawValue, state.error.map(\.message) ?? (state.reachable ? "ok" : "unreachable"),
+                state.mode.rawValue, state.version ?? "-", "\(state.paths.count)",
+                "\(state.paths.values.reduce(0) { $0 + $1.viewers })",
+                state.waiting.isEmpty ? "-" : state.waiting.joined(separator: ", "))
         }
         return table.lines
     }

@@ -17,12 +17,23 @@ struct StatusCommand: FramekeeperSubcommand {
     private static let answerWithin: Duration = .seconds(10)
 
     func perform() async throws(CommandFailure) -> ServiceExit {
-        let configuration = try options.configuration()
+        let board = try await Self.board(try options.configuration())
+        let terminal = Terminal()
+        if options.json {
+            try terminal.print(json: board)
+        } else {
+            for line in board.lines(now: ServiceClock.now().wall) { terminal.print(line) }
+        }
+        return .done
+    }
+
+    /// Everything that the bus retains.
+    static func board(_ configuration: ClusterConfiguration) async throws(CommandFailure) -> StatusBoard {
         var (visit, inputs) = try await BusVisit.begin(
             configuration,
             subscriptions: [
-                CameraAvailability.template, StreamState.template, RecordingState.template, RotationState.template,
-                ServiceState.template, StorageState.template,
+                CameraAvailability.template, StreamState.template, RecordingState.template, ViewingState.template,
+                RotationState.template, ServiceState.template, StorageState.template, MediaServerState.template,
             ])
         let limit = Task { [visit] in
             guard (try? await Task.sleep(for: Self.answerWithin)) != nil else { return }
@@ -44,13 +55,7 @@ struct StatusCommand: FramekeeperSubcommand {
                 .unavailable, "the broker at \(configuration.broker.url) stopped answering", hint: "try again",
                 code: .timeout)
         }
-        let terminal = Terminal()
-        if options.json {
-            try terminal.print(json: board)
-        } else {
-            for line in board.lines(now: ServiceClock.now().wall) { terminal.print(line) }
-        }
-        return .done
+        return board
     }
 }
 
@@ -63,6 +68,10 @@ extension StatusBoard {
             update(camera) { $0.stream = state }
         } else if let (camera, result) = message.decoded(RecordingState.self), let state = Self.value(result) {
             update(camera) { $0.recording = state }
+        } else if let (camera, result) = message.decoded(ViewingState.self), let state = Self.value(result) {
+            update(camera) { $0.viewing = state }
+        } else if let (node, result) = message.decoded(MediaServerState.self), let state = Self.value(result) {
+            update(node, state)
         } else if let (camera, result) = message.decoded(RotationState.self), let state = Self.value(result) {
             update(camera) { $0.rotation = state }
         } else if let (address, result) = message.decoded(ServiceState.self), let state = Self.value(result) {

@@ -1,0 +1,297 @@
+import Bus
+import BusContract
+import Domain
+import Foundation
+import Media
+import TestSupport
+import Testing
+
+/// Live view of a real node through a media server: MediaMTX where there is one, else its stand-in.
+extension NodeTests {
+    @Suite struct LiveViewTests {
+        static let camera = """
+              front:
+                source: "test://pattern?size=320x240&fps=15"
+                encoder: {gop: 1s}
+            """
+        /// Short, so that the end of a stream can be waited for.
+        static let lifecycle = "lifecycle: {viewing: {close_after: 4s}, snapshot: {close_after: 1s}}"
+
+        @Test func aReaderOfAnIdleCameraGetsVideoAndTheStreamClosesAfterIt() async throws {
+            try await LiveCluster.run(cameras: Self.camera, extra: Self.lifecycle) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                #expect(cluster.stream("front")?.state == .idle)
+                let frames = try await LiveCluster.watch("front", at: server, frames: 20)
+                #expect(frames == 20)
+                try await eventually("the lease of the viewers ends", within: .seconds(10)) {
+                    cluster.viewing("front")?.state == .closing
+                }
+                let left = Date()
+                try await eventually("the stream closes", within: .seconds(15)) {
+                    cluster.stream("front")?.state == .idle && cluster.viewing("front")?.state == .off
+                }
+                #expect(Date().timeIntervalSince(left) > 2, "it stays for its close-after")
+                #expect(try await LiveCluster.watch("front", at: server, frames: 5) == 5, "and opens again")
+            }
+        }
+
+        @Test func aSecondViewerKeepsTheStreamAndTheLastOneEndsIt() async throws {
+            try await LiveCluster.run(cameras: Self.camera, extra: Self.lifecycle) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                let first = try server.read("front")
+                try await eventually("the first viewer is seen", within: .seconds(15)) {
+                    cluster.viewing("front")?.viewers == 1
+                }
+                // No hook runs for this one.
+                let second = try server.read("front")
+                try await eventually("the second viewer is seen", within: .seconds(15)) {
+                    cluster.viewing("front")?.viewers == 2
+                }
+                first.kill()
+                try await eventually("one is left", within: .seconds(15)) { cluster.viewing("front")?.viewers == 1 }
+                let since = Date()
+                try await eventually("more than the close-after passes", within: .seconds(20)) {
+                    #expect(cluster.stream("front")?.state == .active && second.exitStatus() == nil)
+                    return Date().timeIntervalSince(since) > 6
+                }
+                second.kill()
+                try await eventually("the stream closes", within: .seconds(20)) {
+                    cluster.stream("front")?.state == .idle
+                }
+            }
+        }
+
+        @Test func recordingGoesOnWhileTheMediaServerDiesAndTheViewIsBackSoon() async throws {
+            try await LiveCluster.run(cameras: Self.camera, rotation: "2s", extra: Self.lifecycle) { cluster, server in
+                try await cluster.startRecording("front")
+                try await cluster.readyToView("front")
+                let reader = try server.read("front")
+                try await eventually("the viewer is seen", within: .seconds(15)) {
+                    cluster.viewing("front")?.viewers == 1
+                }
+                server.kill()
+                try await eventually("the viewer is cut off", within: .seconds(10)) { reader.exitStatus() != nil }
+                try await cluster.passSegments(2, of: "front")
+                try await server.start()
+                let back = Date()
+                #expect(try await LiveCluster.watch("front", at: server, frames: 1) == 1)
+                let seconds = Date().timeIntervalSince(back)
+                #expect(seconds <= 5, "the view was back after \(seconds) s")
+                try await cluster.passSegments(2, of: "front")
+                try await cluster.stopAndVerify("front")
+                #expect(cluster.gaps("front").isEmpty)
+                print("media server killed and back: view after", String(format: "%.2f s", seconds), "no gap")
+            }
+        }
+
+        @Test func aHangingMediaServerNeverDelaysARecording() async throws {
+            try await LiveCluster.run(cameras: Self.camera, rotation: "2s", extra: Self.lifecycle) { cluster, server in
+                try await cluster.startRecording("front")
+                try await cluster.readyToView("front")
+                let reader = try server.read("front")
+                defer { reader.kill() }
+                try await eventually("the viewer is seen", within: .seconds(15)) {
+                    cluster.viewing("front")?.viewers == 1
+                }
+                server.pause()
+                try await cluster.passSegments(4, of: "front")
+                server.resume()
+                try await eventually("the view is back", within: .seconds(30)) {
+                    cluster.viewing("front")?.state == .active
+                }
+                try await cluster.stopAndVerify("front")
+                #expect(cluster.gaps("front").isEmpty)
+            }
+        }
+
+        /// The server holds a reader who comes back right after its publisher died, and tells nobody.
+        @Test func aReaderOnHoldIsServedWhenTheWorkerIsBack() async throws {
+            try await LiveCluster.run(cameras: Self.camera, extra: Self.lifecycle) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                let reader = try server.read("front")
+                try await eventually("the viewer is seen", within: .seconds(15)) {
+                    cluster.viewing("front")?.viewers == 1
+                }
+                try cluster.signal("capture-worker.front", SIGKILL)
+                try await eventually("the viewer is cut off", within: .seconds(10)) { reader.exitStatus() != nil }
+                #expect(try await LiveCluster.watch("front", at: server, frames: 5) == 5)
+            }
+        }
+
+        @Test func theCommandLineHoldsAViewOpen() async throws {
+            try await LiveCluster.run(cameras: Self.camera, extra: Self.lifecycle) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                let shown = try await cluster.framekeeper("view", "front", "--for", "1s")
+                #expect(shown.status == 0 && shown.output.contains("\(server.rtsp)/front"), "\(shown.output)")
+                try await eventually("the lease has ended with it", within: .seconds(5)) {
+                    cluster.viewing("front")?.leases.isEmpty == true
+                }
+            }
+        }
+
+        /// Everything at once and in any order, with failures in between: nobody loses what he was promised.
+        @Test func randomInterleavingsKeepThePromises() async throws {
+            let rounds = isFullRun ? 100 : 5
+            let short = "lifecycle: {viewing: {close_after: 0s}, snapshot: {close_after: 0s}}"
+            try await LiveCluster.run(cameras: Self.camera, rotation: "1s", extra: short) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                for round in 0..<rounds {
+                    var play = Interleaving(cluster: cluster, server: server, seed: UInt64(round))
+                    try await play.run()
+                }
+                try await cluster.verify()
+                print("\(rounds) random interleavings:", Set(cluster.closed("front").map(\.session)).count, "sessions")
+            }
+        }
+    }
+}
+
+/// One round of people, motion sensors and faults on one camera.
+struct Interleaving {
+    let cluster: Cluster
+    let server: MediaServerProcess
+    let seed: UInt64
+    private var random: SeededRandom
+    private var readers: [ChildProcess] = []
+
+    init(cluster: Cluster, server: MediaServerProcess, seed: UInt64) {
+        self.cluster = cluster
+        self.server = server
+        self.seed = seed
+        random = SeededRandom(seed: seed)
+    }
+
+    mutating func run() async throws {
+        var isRecording = false
+        for _ in 0..<random.int(in: 3...7) {
+            try await act(&isRecording)
+            let pause = random.duration(in: .milliseconds(10) ... .milliseconds(600))
+            let until = Date().addingTimeInterval(pause.seconds)
+            try await eventually("a moment passes", within: .seconds(5)) { Date() >= until }
+        }
+        if isRecording {
+            try await eventually("round \(seed): it records", within: .seconds(15)) {
+                cluster.recording("front")?.state == .recording
+            }
+        }
+        for reader in readers { reader.kill() }
+        _ = try await cluster.ask("OFF", on: "cameras/front/recording/set")
+        _ = try await cluster.ask("OFF", on: "cameras/front/viewing/set", expecting: ViewingResult.self)
+        try await eventually("round \(seed): the stream closes", within: .seconds(30)) {
+            cluster.stream("front")?.state == .idle && cluster.recording("front")?.state == .off
+        }
+    }
+
+    private mutating func act(_ isRecording: inout Bool) async throws {
+        switch random.int(in: 0...8) {
+        case 0, 1:
+            say("ON", "recording")
+            isRecording = true
+        case 2:
+            say("OFF", "recording")
+            isRecording = false
+        case 3: say(#"{"command":"start","duration":"2s"}"#, "viewing")
+        case 4: readers.append(try server.read("front"))
+        case 5: say("PRESS", "snapshot")
+        case 6: say("ROTATE", "rotation")
+        case 7:
+            try cluster.signal("capture-worker.front", SIGKILL)
+            // A command that nobody hears is no command; the next one must find a worker.
+            try await eventually("the worker is back", within: .seconds(15)) {
+                cluster.log.state(CameraAvailability.self, at: CameraID(unchecked: "front")) == .online
+                    && ProcessTable.isAlive(try cluster.pid(of: "capture-worker.front"))
+            }
+        default:
+            server.kill()
+            try await server.start()
+        }
+    }
+
+    private func say(_ payload: String, _ noun: String) {
+        Task { [bus = cluster.bus] in
+            _ = try? await bus.request(
+                Array(payload.utf8), to: "cameras/front/\(noun)/set", expecting: RecordingResult.self,
+                timeout: .seconds(15))
+        }
+    }
+}
+
+/// A node with a media server beside it.
+enum LiveCluster {
+    static func run(
+        cameras: String, rotation: String = "30m", extra: String = "", publish: String = "on_demand",
+        _ body: (Cluster, MediaServerProcess) async throws -> Void
+    ) async throws {
+        let server = try MediaServerProcess()
+        try await server.start()
+        let section = """
+            mediamtx:
+              api: \(server.api)
+              rtsp: \(server.rtsp)
+              publish: \(publish)
+              hook_listen: 127.0.0.1:\(try MosquittoBroker.freePort())
+            \(extra)
+            """
+        try await Cluster.run(cameras: cameras, rotation: rotation, extra: section) { cluster in
+            try await body(cluster, server)
+        }
+    }
+
+    /// Reads until `frames` pictures have been decoded; returns how many were.
+    static func watch(_ camera: String, at server: MediaServerProcess, frames: Int) async throws -> Int {
+        let said = try await Tool.run(
+            "ffmpeg",
+            [
+                "-v", "error", "-stats", "-fflags", "nobuffer", "-probesize", "500000", "-analyzeduration", "0",
+                "-rtsp_transport", "tcp", "-i", "\(server.rtsp)/\(camera)", "-frames:v", "\(frames)", "-f",
+                "framecrc", "-",
+            ], within: .seconds(40))
+        return said.split(whereSeparator: \.isNewline).count { $0.first?.isNumber == true }
+    }
+
+    /// How long a player waits for the first picture that it can decode: a reader that probes no longer than it must.
+    static func firstPicture(_ camera: String, at server: MediaServerProcess) async throws -> Double {
+        let address = try SourceAddress("\(server.rtsp)/\(camera)")
+        let begin = Date()
+        return try await onThread {
+            let source = MediaSources.make(
+                address, encoder: EncoderSettings(), audio: false, openTimeout: .seconds(15),
+                stallTimeout: .seconds(15))
+            defer { source.close() }
+            _ = try source.open()
+            while true {
+                guard case .packet(let packet) = try source.next(), packet.track == .video, packet.isKey else { continue }
+                return Date().timeIntervalSince(begin)
+            }
+        }
+    }
+
+    /// libav's calls block.
+    private static func onThread<Value: Sendable>(
+        _ body: @escaping @Sendable () throws -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
+        }
+    }
+}
+
+extension Cluster {
+    func viewing(_ camera: String) -> ViewingState? {
+        log.state(ViewingState.self, at: CameraID(unchecked: camera))
+    }
+
+    var mediaServer: MediaServerState? { log.state(MediaServerState.self, at: NodeID(unchecked: "node1")) }
+
+    /// Waits until the media server knows the camera's path.
+    func readyToView(_ camera: String) async throws {
+        try await eventually("the media server has the path of \(camera)", within: .seconds(20)) {
+            mediaServer?.reachable == true && mediaServer?.paths[camera] != nil
+        }
+    }
+}
