@@ -53,7 +53,7 @@ final class Cluster: Sendable {
         listener = Task { [bus] in
             for await input in bus.inputs { log.take(input) }
         }
-        bus.subscribe(["cameras/#", "services/#", "storage/#"])
+        bus.subscribe(["cameras/#", "services/#", "storage/#", "config"])
         try launch()
         bus.start()
     }
