@@ -34,6 +34,7 @@ let package = Package(
     products: [
         .executable(name: "capture-worker", targets: ["CaptureWorkerMain"]),
         .executable(name: "rotation-service", targets: ["RotationServiceMain"]),
+        .executable(name: "config-writer", targets: ["ConfigWriterMain"]),
         .executable(name: "framekeeper", targets: ["FramekeeperMain"]),
     ],
     dependencies: [
@@ -89,6 +90,14 @@ let package = Package(
         main(
             "RotationServiceMain", "Services/rotation-service/Main", ["RotationServiceShell", "ServiceKit", arguments]),
 
+        library("ConfigWriterCore", "Services/config-writer/Core", ["Domain", "BusContract"]),
+        library(
+            "ConfigWriterShell", "Services/config-writer/Shell",
+            [
+                "ConfigWriterCore", "Domain", "BusContract", "Bus", "Ledger", "ClusterConfig", "ServiceKit", logging,
+            ]),
+        main("ConfigWriterMain", "Services/config-writer/Main", ["ConfigWriterShell", "ServiceKit", arguments]),
+
         library("FramekeeperCore", "Services/framekeeper/Core", ["Domain", "BusContract"]),
         library(
             "FramekeeperShell", "Services/framekeeper/Shell",
@@ -118,6 +127,12 @@ let package = Package(
             [
                 "RotationServiceCore", "RotationServiceShell", "Ledger", "Bus", "BusContract", "Media", "Domain",
                 "ClusterConfig", "ServiceKit", "TestSupport", logging,
+            ]),
+        tests(
+            "ConfigWriterTests",
+            [
+                "ConfigWriterCore", "ConfigWriterShell", "Ledger", "Bus", "BusContract", "Domain", "ClusterConfig",
+                "ServiceKit", "TestSupport", logging,
             ]),
         tests(
             "FramekeeperTests",

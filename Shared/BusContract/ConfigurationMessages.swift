@@ -29,19 +29,25 @@ package struct ConfigState: BusMessage {
     package var errors: [String]
     /// A revision that waits, and for what.
     package var pending: Pending?
+    /// The file's text is not the newest that was accepted: it is broken, or could not be written.
+    package var fileDiffers: Bool
 
     package struct Pending: Hashable, Sendable, Codable {
         package var revision: Int
         /// Cameras whose recording the change would interrupt.
         package var waitsFor: [CameraID]
-        package init(revision: Int, waitsFor: [CameraID]) {
+        /// What it waits for in words, and what to do about it.
+        package var reason: String
+        package init(revision: Int, waitsFor: [CameraID], reason: String) {
             self.revision = revision
             self.waitsFor = waitsFor
+            self.reason = reason
         }
     }
 
     package init(
-        node: NodeID, revision: Int, appliedAt: WallTime, valid: Bool, errors: [String] = [], pending: Pending? = nil
+        node: NodeID, revision: Int, appliedAt: WallTime, valid: Bool, errors: [String] = [], pending: Pending? = nil,
+        fileDiffers: Bool = false
     ) {
         self.node = node
         self.revision = revision
@@ -49,45 +55,80 @@ package struct ConfigState: BusMessage {
         self.valid = valid
         self.errors = errors
         self.pending = pending
+        self.fileDiffers = fileDiffers
     }
 }
 
 /// `config/set`.
-package enum ConfigCommand: BusCommand {
-    /// Puts a text in force. `text` nil: the file as it stands. `now`: without waiting for recordings to end.
-    case apply(text: String?, now: Bool)
-    /// Reads a text and says what is wrong with it. `text` nil: the file as it stands.
-    case validate(text: String?)
-    /// Puts an earlier revision in force again. `revision` nil: the one before the present one.
-    case rollback(revision: Int?, now: Bool)
+package struct ConfigCommand: BusCommand {
+    package enum Action: Hashable, Sendable, Codable {
+        /// Puts a text in force. `text` nil: the file as it stands. `now`: without waiting for recordings to end.
+        case apply(text: String?, now: Bool)
+        /// Reads a text and says what is wrong with it. `text` nil: the file as it stands.
+        case validate(text: String?)
+        /// Puts an earlier revision in force again. `revision` nil: the one before the present one.
+        case rollback(revision: Int?, now: Bool)
+    }
+
+    package var action: Action
+    /// Whose config-writer is meant; nil: every one that hears it.
+    package var node: NodeID?
+    /// For the history: who asks, and why.
+    package var who: String?
+    package var why: String?
 
     package typealias Address = FleetAddress
     package static let template: TopicTemplate = "config/set"
+    package static let noteBytesMax = 256
+
+    package init(_ action: Action, node: NodeID? = nil, who: String? = nil, why: String? = nil) {
+        self.action = action
+        self.node = node
+        self.who = who
+        self.why = why
+    }
 
     package init(_ text: CommandText) throws(CodedError) {
         switch text {
         case .word(let word):
             switch word.uppercased() {
-            case "APPLY": self = .apply(text: nil, now: false)
-            case "VALIDATE": self = .validate(text: nil)
-            case "ROLLBACK": self = .rollback(revision: nil, now: false)
+            case "APPLY": self.init(.apply(text: nil, now: false))
+            case "VALIDATE": self.init(.validate(text: nil))
+            case "ROLLBACK": self.init(.rollback(revision: nil, now: false))
             default: throw Self.unknown(word)
             }
         case .fields(let raw):
             var fields = CommandFields(raw)
+            let action: Action
             switch try fields.string("command") {
-            case "apply":
-                self = .apply(text: try fields.string("text"), now: try fields.flag("now") ?? false)
-            case "validate": self = .validate(text: try fields.string("text"))
+            case "apply": action = .apply(text: try fields.string("text"), now: try fields.flag("now") ?? false)
+            case "validate": action = .validate(text: try fields.string("text"))
             case "rollback":
-                self = .rollback(
+                action = .rollback(
                     revision: try fields.integer("revision", in: 1...Int(Int32.max)),
                     now: try fields.flag("now") ?? false)
             case let word?: throw Self.unknown(word)
             case nil: throw CodedError(.invalidPayload, "command: missing")
             }
+            self.init(
+                action, node: try Self.node(&fields), who: try Self.note("who", &fields),
+                why: try Self.note("why", &fields))
             try fields.finish()
         }
+    }
+
+    private static func node(_ fields: inout CommandFields) throws(CodedError) -> NodeID? {
+        guard let name = try fields.string("node") else { return nil }
+        guard let node = NodeID(rawValue: name) else { throw CodedError(.invalidArgument, "node: not a node's name") }
+        return node
+    }
+
+    /// It will stand on terminals, so control characters are none of it.
+    private static func note(_ key: String, _ fields: inout CommandFields) throws(CodedError) -> String? {
+        guard let note = try fields.string(key) else { return nil }
+        guard note.utf8.count <= noteBytesMax, note.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        else { throw CodedError(.invalidArgument, "\(key): expected one line of at most \(noteBytesMax) bytes") }
+        return note
     }
 }
 

@@ -166,14 +166,18 @@ package enum MessageRegistry {
 
     private static let configWriter = ServiceName.configWriter.rawValue
 
+    private static let pending =
+        #""pending":{"reason":"it would interrupt the recording of front","revision":8,"waits_for":["front"]}"#
+
     private static let configuration = [
         Entry(
             ConfigState.self, from: configWriter,
             "The configuration in force, what is wrong with a newer text, and what a change waits for.",
-            #"{"applied_at":"2026-03-01T12:00:00.000Z",\#(at),"errors":[],"node":"attic","pending":{"revision":8,"#
-                + #""waits_for":["front"]},"revision":7,\#(seq),"valid":true}"#,
+            #"{"applied_at":"2026-03-01T12:00:00.000Z",\#(at),"errors":[],"file_differs":false,"node":"attic","#
+                + #"\#(pending),"revision":7,\#(seq),"valid":true}"#,
             #"{"applied_at":"2026-03-01T12:00:00.000Z",\#(at),"errors":["framekeeper.yml:12:5: cameras.front.sorce: "#
-                + #"unknown key; did you mean \"source\"?"],"node":"attic","revision":7,\#(seq),"valid":false}"#),
+                + #"no such key; did you mean \"source\"?"],"file_differs":true,"node":"attic","revision":7,\#(seq),"#
+                + #""valid":false}"#),
         Entry(
             CameraConfigState.self, from: configWriter, "A camera's settings as they hold; secrets by name only.",
             #"{\#(at),"audio":true,"close_after_seconds":{"recording":0,"snapshot":60,"viewing":300},"#
@@ -189,11 +193,13 @@ package enum MessageRegistry {
         Entry(
             ConfigCommand.self, from: "anyone",
             "Puts a text in force, says what is wrong with it, or goes back to an earlier revision. Without a text, "
-                + "the file as it stands. A change that would interrupt a recording waits for its end, unless `now`.",
-            "APPLY", "VALIDATE", "ROLLBACK", #"{"command":"apply","now":true,"text":"cameras: {}\n"}"#,
+                + "the file as it stands. A change that would interrupt a recording waits for its end, unless `now`. "
+                + "`node` names one node; `who` and `why` are for the history. A text that does not load is refused, "
+                + "with every error in the result.",
+            "APPLY", "VALIDATE", "ROLLBACK",
+            #"{"command":"apply","node":"attic","now":true,"text":"cameras: {}\n","who":"anna","why":"no cameras"}"#,
             #"{"command":"validate","text":"cameras: {}\n"}"#, #"{"command":"rollback","revision":6}"#,
-            result: #"{"errors":[],"node":"attic","pending":{"revision":8,"waits_for":["front"]},"revision":7,"#
-                + #""valid":true}"#),
+            result: #"{"errors":[],"node":"attic",\#(pending),"revision":7,"valid":true}"#),
         Entry(
             MediaServerCommand.self, from: "\(worker), anyone",
             "Looks at the media server now and answers who watches.",

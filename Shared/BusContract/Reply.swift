@@ -18,9 +18,11 @@ package struct Reply<Result: Codable & Hashable & Sendable>: Codable, Hashable, 
         self.result = result
     }
 
-    package init(_ refusal: CodedError, requestID: String?) {
+    /// - Parameter result: what a refusal has to show besides its words.
+    package init(_ refusal: CodedError, requestID: String?, result: Result? = nil) {
         status = .error
         requestId = requestID
+        self.result = result
         error = PublishedError(refusal)
     }
 }
@@ -103,6 +105,7 @@ package struct ConfigResult: Hashable, Sendable, Codable {
     package var node: NodeID
     /// In force.
     package var revision: Int
+    /// Of the text that was asked about.
     package var valid: Bool
     package var errors: [String]
     package var pending: ConfigState.Pending?

@@ -76,6 +76,8 @@ package enum Ingest: String, Sendable, Hashable, CaseIterable {
 package struct CameraConfiguration: Sendable, Hashable {
     package var id: CameraID
     package var source: SourceAddress
+    /// The names of the variables and secrets in `source`, in the order of the text; never their values.
+    package var secrets: [String]
     package var ingest: Ingest
     /// The host whose worker owns the source.
     package var node: NodeID
@@ -91,14 +93,15 @@ package struct CameraConfiguration: Sendable, Hashable {
     package var storage: StorageSettings
 
     package init(
-        id: CameraID, source: SourceAddress, ingest: Ingest = .worker, node: NodeID, groups: [GroupID] = [],
-        record: RecordMode = .onRequest,
+        id: CameraID, source: SourceAddress, secrets: [String] = [], ingest: Ingest = .worker, node: NodeID,
+        groups: [GroupID] = [], record: RecordMode = .onRequest,
         preroll: Duration = .zero, encoder: EncoderSettings = EncoderSettings(), audio: Bool = true,
         rotation: RotationSettings = RotationSettings(), lifecycle: LifecyclePolicies = LifecyclePolicies(),
         storage: StorageSettings
     ) {
         self.id = id
         self.source = source
+        self.secrets = secrets
         self.ingest = ingest
         self.node = node
         self.groups = groups

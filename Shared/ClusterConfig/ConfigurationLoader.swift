@@ -26,36 +26,54 @@ package enum ConfigurationLoader {
     }
 
     /// Reads and checks everything. `path` nil: no file, only environment, flags and defaults.
+    ///
+    /// - Parameters:
+    ///   - text: read in the place of what the file holds. Relative paths, secrets and messages refer to the file all
+    ///     the same.
+    ///   - origin: what messages call the text; nil: the file.
     package static func load(
-        path: String?, environment: [String: String] = [:], overrides: ConfigurationOverrides = .init()
+        path: String?, text: [UInt8]? = nil, origin: String? = nil, environment: [String: String] = [:],
+        overrides: ConfigurationOverrides = ConfigurationOverrides()
     ) -> Result<ClusterConfiguration, ConfigurationErrors> {
-        let file = path.map(absolute)
-        var root = YAMLNode(.mapping([]), mark: YAMLNode.Mark(origin: path ?? "defaults", line: 0, column: 0))
-        if let path {
-            do {
-                let bytes = try TextFile.read(path)
-                root = try YAMLDocument.parse(bytes, origin: path)
-            } catch let problem as SecretsFile.Problem {
-                return .failure(ConfigurationErrors([ConfigurationError(file: path, message: problem.message)]))
-            } catch let error as ConfigurationError {
-                return .failure(ConfigurationErrors([error]))
-            } catch {
-                return .failure(ConfigurationErrors([ConfigurationError(file: path, message: "\(error)")]))
+        let origin = origin ?? path ?? "defaults"
+        var root = YAMLNode(.mapping([]), mark: YAMLNode.Mark(origin: origin, line: 0, column: 0))
+        do throws(ConfigurationError) {
+            if let text {
+                root = try YAMLDocument.parse(text, origin: origin)
+            } else if let path {
+                root = try YAMLDocument.parse(try self.text(of: path), origin: origin)
             }
+        } catch {
+            return .failure(ConfigurationErrors([error]))
         }
         for (key, value, origin) in outsideValues(environment, overrides) {
             root.set(key, to: value, origin: origin)
         }
-        let folder = file.map { String($0.prefix(upTo: $0.lastIndex(of: "/") ?? $0.startIndex)) } ?? absolute(".")
+        let folder = folder(of: path)
         var reader = ConfigurationReader(environment: environment, baseFolder: folder)
         var configuration = reader.configuration(root, defaults: defaults(folder: folder))
-        configuration.file = file
+        configuration.file = path.map(absolute)
         guard reader.errors.isEmpty else {
             // In the order of the file; flags and variables, which have no line, come first.
             let sorted = reader.errors.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
             return .failure(ConfigurationErrors(sorted))
         }
         return .success(configuration)
+    }
+
+    /// What a configuration file holds, unread; at most a little more than is ever parsed.
+    package static func text(of path: String) throws(ConfigurationError) -> [UInt8] {
+        do throws(SecretsFile.Problem) {
+            return try TextFile.read(path)
+        } catch {
+            throw ConfigurationError(file: path, message: error.message)
+        }
+    }
+
+    /// The folder at which relative paths begin and where `secrets.yml` lies.
+    static func folder(of path: String?) -> String {
+        guard let file = path.map(absolute) else { return absolute(".") }
+        return String(file.prefix(upTo: file.lastIndex(of: "/") ?? file.startIndex))
     }
 
     /// The keys that an environment variable can set: `broker.url` is `FRAMEKEEPER_BROKER_URL`.
@@ -84,7 +102,7 @@ package enum ConfigurationLoader {
 
     /// A file below /etc belongs to an installed system and keeps its data in /var/lib; any other keeps it beside
     /// itself.
-    private static func defaults(folder: String) -> ConfigurationDefaults {
+    static func defaults(folder: String) -> ConfigurationDefaults {
         let data = folder == "/etc" || folder.hasPrefix("/etc/") ? "/var/lib/framekeeper" : folder
         return ConfigurationDefaults(node: hostNode(), stateDir: data + "/state", storagePath: data + "/recordings")
     }
@@ -100,7 +118,8 @@ package enum ConfigurationLoader {
         return NodeID(rawValue: String(letters.prefix(NodeID.lengthMax))) ?? NodeID(unchecked: "node")
     }
 
-    private static func absolute(_ path: String) -> String {
+    /// From the working folder on, without `.` and `..`.
+    package static func absolute(_ path: String) -> String {
         guard !path.hasPrefix("/") else { return ConfigurationReader.normalized(path) }
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         // A working folder that was deleted has no path; then the root is as good as any.

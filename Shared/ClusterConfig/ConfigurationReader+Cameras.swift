@@ -33,10 +33,12 @@ extension ConfigurationReader {
         _ id: CameraID, _ field: Field, keyMark: YAMLNode.Mark, fleet: FleetDefaults
     ) -> CameraConfiguration? {
         let fields = fields(field, known: Self.cameraKeys)
+        secretNames = []
         let source = source(fields["source"])
+        let secrets = secretNames
         if fields["source"] == nil { report("source: missing", path: field.path, mark: keyMark) }
         let camera = CameraConfiguration(
-            id: id, source: source ?? .testPattern(SourceAddress.TestPattern()),
+            id: id, source: source ?? .testPattern(SourceAddress.TestPattern()), secrets: secrets,
             ingest: ingest(fields["ingest"], source: source, fleet: fleet),
             node: value(fields["node"], or: fleet.node, expected: Self.nameRule, NodeID.init(rawValue:)),
             groups: groups(fields["groups"]), record: word(fields["record"], or: .onRequest),

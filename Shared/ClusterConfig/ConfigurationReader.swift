@@ -17,6 +17,8 @@ struct ConfigurationReader {
     /// Absolute; relative paths begin here.
     let baseFolder: String
     private(set) var errors: [ConfigurationError] = []
+    /// Of the variables and secrets that values have asked for since somebody emptied it, each once.
+    var secretNames: [String] = []
     private var secrets: SecretsFile
 
     init(environment: [String: String], baseFolder: String) {
@@ -103,6 +105,7 @@ extension ConfigurationReader {
             return nil
         }
         if field.node.isSecret {
+            noteSecret(raw)
             switch secrets.value(named: raw) {
             case .success(let secret): return secret
             case .failure(let error):
@@ -191,6 +194,10 @@ extension ConfigurationReader {
         return ", found \"\(raw.prefix(40))\""
     }
 
+    private mutating func noteSecret(_ name: String) {
+        if !secretNames.contains(name) { secretNames.append(name) }
+    }
+
     /// Puts the environment's values in the place of `${NAME}`; `$${` stands for `${`.
     private mutating func substituted(_ raw: String, at field: Field) -> String? {
         guard raw.contains("${") else { return raw }
@@ -208,6 +215,7 @@ extension ConfigurationReader {
                 return nil
             }
             let name = String(rest[start.upperBound..<end])
+            noteSecret(name)
             guard let value = environment[name] else {
                 report("${\(name.prefix(64))}: not set in the environment", at: field)
                 return nil

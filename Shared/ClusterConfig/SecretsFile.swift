@@ -75,7 +75,8 @@ struct SecretsFile {
 /// Reads a small file whole, a little beyond what the parser takes so that it can say how much too long it is.
 enum TextFile {
     static func read(
-        _ path: String, check: (Int32) throws(SecretsFile.Problem) -> Void = { _ throws(SecretsFile.Problem) in }
+        _ path: String, atMost limit: Int = YAMLDocument.bytesMax,
+        check: (Int32) throws(SecretsFile.Problem) -> Void = { _ throws(SecretsFile.Problem) in }
     ) throws(SecretsFile.Problem) -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { throw SecretsFile.Problem(message: "\(reason(errno))") }
@@ -85,11 +86,10 @@ enum TextFile {
             throw SecretsFile.Problem(message: "not a file")
         }
         try check(file)
-        guard status.st_size <= YAMLDocument.bytesMax else {
-            throw SecretsFile.Problem(
-                message: "\(status.st_size) bytes; at most \(YAMLDocument.bytesMax) are read")
+        guard status.st_size <= limit else {
+            throw SecretsFile.Problem(message: "\(status.st_size) bytes; at most \(limit) are read")
         }
-        var bytes = [UInt8](repeating: 0, count: YAMLDocument.bytesMax + 1)
+        var bytes = [UInt8](repeating: 0, count: limit + 1)
         var count = 0
         while count < bytes.count {
             let more = bytes[count...].withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }

@@ -14,10 +14,41 @@ package enum AtomicFile {
     package static func write(
         _ bytes: [UInt8], to path: String, mode: UInt32 = 0o600, isSynced: Bool = true
     ) throws(CodedError) {
+        try write(bytes, to: path, mode: mode, isSynced: isSynced) { _ throws(CodedError) in }
+    }
+
+    /// Replaces a file of somebody's, which keeps its mode and its owner; a link stays a link, and what it leads to is
+    /// replaced. Where there is none, one of mode 0600 begins.
+    package static func replace(_ bytes: [UInt8], at path: String) throws(CodedError) {
+        var status = stat()
+        guard let resolved = realpath(path, nil) else {
+            guard errno == ENOENT else { throw .lastSystemError("cannot find \(path)") }
+            return try write(bytes, to: path)
+        }
+        defer { free(resolved) }
+        let target = String(cString: resolved)
+        guard stat(target, &status) == 0 else { throw .lastSystemError("cannot examine \(target)") }
+        // Its folder may let files be replaced that are themselves closed to writing, which somebody meant.
+        guard access(target, W_OK) == 0 else { throw .lastSystemError("cannot write \(target)") }
+        try write(bytes, to: target, mode: 0o600, isSynced: true) { file throws(CodedError) in
+            let isOurs = status.st_uid == geteuid() && status.st_gid == getegid()
+            guard isOurs || fchown(file, status.st_uid, status.st_gid) == 0 else {
+                throw .lastSystemError("cannot keep the owner of \(target)")
+            }
+            guard fchmod(file, status.st_mode & 0o7777) == 0 else {
+                throw .lastSystemError("cannot keep the mode of \(target)")
+            }
+        }
+    }
+
+    private static func write(
+        _ bytes: [UInt8], to path: String, mode: UInt32, isSynced: Bool, prepare: (Int32) throws(CodedError) -> Void
+    ) throws(CodedError) {
         let aside = "\(path).\(getpid()).new"
         let file = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode)
         guard file >= 0 else { throw .lastSystemError("cannot create \(aside)") }
         do throws(CodedError) {
+            try prepare(file)
             try writeAll(bytes, to: file, path: aside)
             guard !isSynced || fsync(file) == 0 else { throw CodedError.lastSystemError("cannot sync \(aside)") }
         } catch {

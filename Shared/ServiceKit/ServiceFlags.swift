@@ -13,6 +13,12 @@ package struct ServiceFlags: ParsableArguments, Sendable {
             valueName: "file"))
     package var config: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The text in force, read in place of the configuration file's; where there is none, the file is.",
+            discussion: "The config-writer keeps it as <state_dir>/config/active.yml.", valueName: "file"))
+    package var active: String?
+
     @Option(help: ArgumentHelp("The broker, in place of the configured one.", valueName: "url"))
     package var broker: String?
 

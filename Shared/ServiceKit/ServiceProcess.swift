@@ -34,17 +34,19 @@ package enum ServiceProcess {
     /// Never returns: ends the process with what `body` returned. An error of `body` is logged and ends with `failed`.
     ///
     /// - Parameters:
+    ///   - configuration: How it is read; nil: as the flags say.
     ///   - instance: Names this copy from the configuration, such as its camera; an error ends with `configuration`.
     ///   - body: Runs until `context.shutdown` asks it to stop, or until it cannot go on.
     package static func run(
         _ service: ServiceName, flags: ServiceFlags,
+        configuration read: ((ServiceFlags) -> Result<ClusterConfiguration, ConfigurationErrors>)? = nil,
         instance: (ClusterConfiguration) throws(CodedError) -> InstanceID,
         body: @Sendable (ServiceContext) async throws -> ServiceExit
     ) async -> Never {
         let startedAt = ServiceClock.now()
         let logger = logger(service, flags)
         let configuration: ClusterConfiguration
-        switch load(flags) {
+        switch read?(flags) ?? load(flags) {
         case .success(let loaded): configuration = loaded
         case .failure(let errors):
             // As a compiler prints them: a person is going to fix these, not a log reader.
@@ -68,6 +70,14 @@ package enum ServiceProcess {
     package static func load(_ flags: ServiceFlags) -> Result<ClusterConfiguration, ConfigurationErrors> {
         let environment = environment()
         return ConfigurationLoader.load(
+            path: ConfigurationLoader.locate(flag: flags.config, environment: environment), active: flags.active,
+            environment: environment, overrides: ConfigurationOverrides(broker: flags.broker))
+    }
+
+    /// As `load`, but of a file that is broken what was in force of it.
+    package static func loadInForce(_ flags: ServiceFlags) -> Result<ConfigurationLoader.InForce, ConfigurationErrors> {
+        let environment = environment()
+        return ConfigurationLoader.loadInForce(
             path: ConfigurationLoader.locate(flag: flags.config, environment: environment), environment: environment,
             overrides: ConfigurationOverrides(broker: flags.broker))
     }

@@ -31,6 +31,39 @@ struct ChildMachineTests {
         #expect(machine.handle(.woke, at: start + .seconds(10)) == [])
     }
 
+    @Test("With new settings it ends in order and starts again at once, failures forgotten")
+    func renewed() {
+        var machine = running(at: start)
+        #expect(machine.handle(.renewAsked, at: start) == [.terminate, .wake(at: start + .seconds(10))])
+        #expect(machine.state == .renewing(deadline: start + .seconds(10)))
+        #expect(machine.handle(.renewAsked, at: start) == [], "it starts with the newest settings anyhow")
+        #expect(machine.handle(.exited(.code(0)), at: start + .seconds(1)) == [.spawn])
+        #expect(machine.handle(.started, at: start + .seconds(1)) == [])
+        #expect(machine.state == .running(since: start + .seconds(1)) && machine.failures == 0)
+        #expect(machine.handle(.woke, at: start + .seconds(10)) == [], "the deadline of the one before")
+    }
+
+    @Test("What does not end for its new settings is killed; asked to stop meanwhile, it stays down")
+    func renewedSlowly() {
+        var machine = running(at: start)
+        _ = machine.handle(.renewAsked, at: start)
+        #expect(machine.handle(.woke, at: start + .seconds(10)) == [.kill])
+        #expect(machine.handle(.stopAsked, at: start + .seconds(10)) == [])
+        #expect(machine.handle(.exited(.signal(9)), at: start + .seconds(11)) == [.finished])
+        #expect(machine.handle(.renewAsked, at: start + .seconds(12)) == [], "once stopped it never starts again")
+    }
+
+    @Test("New settings are a new chance for what was parked or waited")
+    func renewedParked() {
+        for exit in [ChildExit.code(ChildExit.configuration), .signal(11)] {
+            var machine = running(at: start)
+            _ = machine.handle(.exited(exit), at: start)
+            #expect(machine.handle(.renewAsked, at: start) == [.spawn])
+            #expect(machine.handle(.started, at: start) == [] && machine.failures == 0)
+            #expect(machine.handle(.woke, at: start + .seconds(1)) == [], "the wait of before")
+        }
+    }
+
     @Test("A killed child starts again after a wait that doubles up to its cap")
     func backoff() {
         var machine = running(at: start)

@@ -23,6 +23,7 @@ struct CommandTests {
             ["recordings", "export", "-o", "x"], ["recordings", "export", "--camera", "front", "-o", "x"],
             ["recordings", "list", "--since", "yesterdayish"],
             ["recordings", "export", "--camera", "a", "--from", "1m", "--to", "2m", "-o", "x"],
+            ["config", "rollback", "0"], ["config", "rollback", "last"], ["config", "history", "--limit", "0"],
         ])
     func usage(arguments: [String]) throws {
         let fixture = try CommandFixture()
@@ -88,13 +89,29 @@ struct CommandTests {
     @Test("Without a broker every command of the bus ends with 69 and says what to do")
     func noBroker() throws {
         let fixture = try CommandFixture("broker: {url: \"mqtt://127.0.0.1:\(try CommandFixture.freePort())\"}\n")
-        for arguments in [["status"], ["record", "start", "front"], ["rotate", "front"], ["watch", "--count", "1"]] {
+        for arguments in [
+            ["status"], ["record", "start", "front"], ["rotate", "front"], ["watch", "--count", "1"],
+            ["config", "apply"], ["config", "rollback", "3", "--now"],
+        ] {
             let answer = try fixture.run(arguments)
             #expect(answer.exit == 69, "\(arguments)")
             #expect(answer.errors.contains("no broker at mqtt://127.0.0.1") && answer.errors.contains("--broker URL"))
         }
         let json = try fixture.run("status", "--json")
         #expect(json.output.contains("\"status\":\"error\"") && json.output.contains("\"hint\""))
+    }
+
+    @Test("Without a history config history ends with 69 and says when it begins; a text is read before it is sent")
+    func noHistory() throws {
+        let fixture = try CommandFixture("node: a\n")
+        let answer = try fixture.run("config", "history")
+        #expect(answer.exit == 69 && answer.errors.contains("it begins with the first framekeeper up"))
+        let missing = try fixture.run("config", "apply", "nowhere.yml")
+        #expect(missing.exit == 78 && missing.errors.contains("nowhere.yml: no such file"))
+        for command in ["apply", "history", "rollback"] {
+            let help = try fixture.run("help", "config", command)
+            #expect(help.exit == 0 && help.output.contains("Example: framekeeper config \(command)"), "\(command)")
+        }
     }
 
     @Test("Without a ledger the recordings commands end with 69 and say what to do")

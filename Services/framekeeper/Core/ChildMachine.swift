@@ -4,13 +4,16 @@ package import Domain
 /// effects and reports back. It knows nothing of what the child does, only how it ended.
 ///
 /// Invariants: at most one process of a child exists; once asked to stop it never starts again; a child that ended with
-/// `configuration` is not tried again, since the same file gives the same answer.
+/// `configuration` is not tried again, since the same text gives the same answer, until its settings change.
 package struct ChildMachine: Sendable, Hashable {
     package enum State: Sendable, Hashable {
         /// Before the first start. To `running`.
         case idle
         /// To `waiting` or `parked` when it ends, to `stopping` when asked.
         case running(since: MonotonicTime)
+        /// Its settings have changed; asked to end, killed at `deadline`, and started again at once. To `idle` when it
+        /// ends, to `stopping` when asked.
+        case renewing(deadline: MonotonicTime)
         /// Ended, to be started again at `until`. To `running`, or to `stopped` when asked.
         case waiting(until: MonotonicTime)
         /// Asked to end; killed at `deadline`. To `stopped`.
@@ -26,6 +29,8 @@ package struct ChildMachine: Sendable, Hashable {
         case spawnFailed(String)
         case exited(ChildExit)
         case woke
+        /// Its settings have changed: to be started anew, without waiting for its turn.
+        case renewAsked
         /// Asked to end in order.
         case stopAsked
         /// Asked to end at once.
@@ -77,6 +82,7 @@ package struct ChildMachine: Sendable, Hashable {
         case .spawnFailed(let reason): handleEnd(.notStarted(reason), at: now, chance: chance)
         case .exited(let exit): handleEnd(exit, at: now, chance: chance)
         case .woke: handleWake(at: now)
+        case .renewAsked: handleRenew(at: now)
         case .stopAsked: handleStop(at: now)
         case .killAsked: handleKill(at: now)
         }
@@ -88,7 +94,7 @@ package struct ChildMachine: Sendable, Hashable {
             state = .running(since: now)
             return []
         // Asked to stop while it was being spawned: the end is on its way.
-        case .stopping: return [.terminate]
+        case .stopping, .renewing: return [.terminate]
         case .running, .stopped: return []
         }
     }
@@ -99,6 +105,10 @@ package struct ChildMachine: Sendable, Hashable {
             state = .stopped
             return [.finished]
         case .stopped: return []
+        case .renewing:
+            state = .idle
+            failures = 0
+            return [.spawn]
         case .running(let since):
             if now - since >= policy.stableAfter { failures = 0 }
             return plan(after: exit, at: now, chance: chance)
@@ -129,8 +139,23 @@ package struct ChildMachine: Sendable, Hashable {
         switch state {
         case .idle: return [.spawn]
         case .waiting(let until): return now >= until ? [.spawn] : []
-        case .stopping(let deadline): return now >= deadline ? [.kill] : []
+        case .stopping(let deadline), .renewing(let deadline): return now >= deadline ? [.kill] : []
         case .running, .parked, .stopped: return []
+        }
+    }
+
+    private mutating func handleRenew(at now: MonotonicTime) -> [Effect] {
+        switch state {
+        case .running:
+            let deadline = now + policy.stopWithin
+            state = .renewing(deadline: deadline)
+            return [.terminate, .wake(at: deadline)]
+        case .waiting, .parked:
+            state = .idle
+            failures = 0
+            return [.spawn]
+        // It has not started yet, or starts with the new settings anyhow, or never again.
+        case .idle, .renewing, .stopping, .stopped: return []
         }
     }
 
@@ -140,6 +165,10 @@ package struct ChildMachine: Sendable, Hashable {
             let deadline = now + policy.stopWithin
             state = .stopping(deadline: deadline)
             return [.terminate, .wake(at: deadline)]
+        // Asked to end already; a wake for the deadline is on its way.
+        case .renewing(let deadline):
+            state = .stopping(deadline: deadline)
+            return []
         case .idle, .waiting, .parked:
             state = .stopped
             return [.finished]
@@ -149,7 +178,7 @@ package struct ChildMachine: Sendable, Hashable {
 
     private mutating func handleKill(at now: MonotonicTime) -> [Effect] {
         switch state {
-        case .running, .stopping:
+        case .running, .renewing, .stopping:
             state = .stopping(deadline: now)
             return [.kill]
         case .idle, .waiting, .parked:

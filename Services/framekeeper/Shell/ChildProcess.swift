@@ -47,6 +47,25 @@ final class ChildProcess: Sendable {
         return child
     }
 
+    /// Runs a program to its end; kills it when the time is over.
+    static func run(
+        _ name: String, executable: String, arguments: [String], within limit: Duration,
+        onLine: @escaping @Sendable (String) -> Void
+    ) async throws(CodedError) -> ChildExit {
+        let (ends, end) = AsyncStream.makeStream(of: ChildExit.self)
+        let child = try spawn(name, executable: executable, arguments: arguments, onLine: onLine) { exit in
+            end.yield(exit)
+            end.finish()
+        }
+        let killer = Task {
+            guard (try? await Task.sleep(for: limit)) != nil else { return }
+            child.send(SIGKILL)
+        }
+        defer { killer.cancel() }
+        for await exit in ends { return exit }
+        return .notStarted("cancelled")
+    }
+
     /// Nothing happens if it has ended already.
     func send(_ signal: Int32) {
         isReaped.withLock { isReaped in

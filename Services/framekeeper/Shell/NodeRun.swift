@@ -6,10 +6,12 @@ internal import Glibc
 internal import Logging
 internal import ServiceKit
 
-/// One run of `framekeeper up`: leftovers away, broker up and answering, then the services, then a worker per camera of
-/// this node; and all of it down in the reverse order when asked.
+/// One run of `framekeeper up`: leftovers away, the configuration in force settled, broker up and answering, then the
+/// services, then a worker per camera of this node; while they run, what a changed configuration asks for; and all of
+/// it down in the reverse order when asked.
 struct NodeRun: Sendable {
-    let configuration: ClusterConfiguration
+    /// As the file says, or as was in force of a file that is broken. What is in force comes from `settle`.
+    let initial: ConfigurationLoader.InForce
     let flags: ServiceFlags
     let logger: Logger
     let shutdown: Shutdown
@@ -18,33 +20,57 @@ struct NodeRun: Sendable {
     /// What a broker may take from its start to its first answer.
     static let brokerWithin: Duration = .seconds(10)
     static let leftoversWithin: Duration = .seconds(12)
+    /// What the config-writer may take to put a file in force.
+    static let settleWithin: Duration = .seconds(20)
 
     /// Throws what keeps the node from starting, in words for a person.
     func run(summary: (NodeSummary) -> Void) async throws(CodedError) -> ServiceExit {
-        guard let folder = try RunFolder.take(stateDir: configuration.stateDir) else {
+        let stateDir = initial.configuration.stateDir
+        guard let folder = try RunFolder.take(stateDir: stateDir) else {
             throw CodedError(
-                .conflict, "another framekeeper up runs with the state folder \(configuration.stateDir); stop it first")
+                .conflict, "another framekeeper up runs with the state folder \(stateDir); stop it first")
         }
         for leftover in await folder.stopLeftovers(within: Self.leftoversWithin) {
             logger.warning("stopped a process that an earlier run left", metadata: ["process": "\(leftover.text)"])
         }
+        let plan = try NodePlan(file: initial.configuration.file, stateDir: stateDir, flags: flags)
+        let configuration = try await settled(plan)
         let broker = try EmbeddedBroker.prepare(configuration, environment: ServiceProcess.environment())
         try AtomicFile.createFolder(configuration.storage.path)
-        let specs = try specs(broker)
-        summary(NodeSummary(configuration: configuration, broker: broker))
+        summary(NodeSummary(configuration: configuration, broker: broker, broken: initial.broken))
         let supervisor = Supervisor(run: folder, logger: logger, output: { LineLogHandler.standardError($0) })
         let urgency = Task { [shutdown] in
             await shutdown.waitUntilUrgent()
             if shutdown.isUrgent { await supervisor.kill() }
         }
         defer { urgency.cancel() }
-        let exit = await keep(specs, supervisor, broker)
-        return exit
+        return await keep(configuration, plan, supervisor, broker)
     }
 
-    private func keep(_ specs: [ChildSpec], _ supervisor: Supervisor, _ broker: EmbeddedBroker?) async -> ServiceExit {
-        for spec in specs where spec.stage == .broker { await supervisor.start(spec) }
-        let bus = presence()
+    /// Has the config-writer put the file in force before anything runs that it could interrupt, and reads what is in
+    /// force then. A config-writer that fails costs the change, not the node: the text before stays in force.
+    private func settled(_ plan: NodePlan) async throws(CodedError) -> ClusterConfiguration {
+        let settle = plan.settle
+        let exit = try await ChildProcess.run(
+            settle.name, executable: settle.executable, arguments: settle.arguments, within: Self.settleWithin,
+            onLine: { LineLogHandler.standardError("[\(settle.name)] \($0)") })
+        if exit != .code(0) {
+            logger.error("the file is not put in force", metadata: ["reason": "\(exit)"])
+        }
+        switch plan.load() {
+        case .success(let configuration): return configuration
+        case .failure(let errors):
+            logger.error("what is in force does not load; the file is taken as it is")
+            for error in errors.errors { LineLogHandler.standardError(error.description) }
+            return initial.configuration
+        }
+    }
+
+    private func keep(
+        _ configuration: ClusterConfiguration, _ plan: NodePlan, _ supervisor: Supervisor, _ broker: EmbeddedBroker?
+    ) async -> ServiceExit {
+        if let broker { await supervisor.start(plan.broker(broker)) }
+        let bus = presence(configuration)
         var exit = ServiceExit.done
         if let broker, await !answers(broker, bus, supervisor) {
             if !shutdown.isRequested {
@@ -53,9 +79,12 @@ struct NodeRun: Sendable {
             }
         } else {
             if broker == nil { bus.start() }
-            for spec in specs where spec.stage != .broker { await supervisor.start(spec) }
+            let follower = NodeFollower(configuration: configuration, plan: plan, logger: logger)
+            for spec in plan.children(configuration) { await supervisor.start(spec) }
+            let following = Task { await follower.follow(supervisor) }
             await shutdown.wait()
             logger.info("stopping", metadata: ["reason": "\(shutdown.reason ?? "")"])
+            following.cancel()
         }
         await supervisor.stop(.workers)
         await supervisor.stop(.services)
@@ -65,7 +94,7 @@ struct NodeRun: Sendable {
     }
 
     /// The supervisor is a service of the node and says so on the bus.
-    private func presence() -> BusClient {
+    private func presence(_ configuration: ClusterConfiguration) -> BusClient {
         let instance = InstanceID(unchecked: configuration.node.rawValue)
         let context = ServiceContext(
             service: .framekeeper, instance: instance, configuration: configuration, logger: logger,
@@ -98,43 +127,5 @@ struct NodeRun: Sendable {
         }
         defer { limit.cancel() }
         return await connected.value
-    }
-
-    private func specs(_ broker: EmbeddedBroker?) throws(CodedError) -> [ChildSpec] {
-        var specs: [ChildSpec] = []
-        if let broker {
-            specs.append(
-                ChildSpec(
-                    name: "broker", executable: broker.executable, arguments: ["-c", broker.configurationFile],
-                    stage: .broker, mutedLines: EmbeddedBroker.mutedLines))
-        }
-        var common = ["--supervised", "--log-level", flags.logLevel.rawValue]
-        if let file = configuration.file { common += ["--config", file] }
-        if let url = flags.broker { common += ["--broker", url] }
-        specs.append(
-            ChildSpec(
-                name: "rotation-service", executable: try sibling("rotation-service"), arguments: common,
-                stage: .services))
-        let worker = try sibling("capture-worker")
-        for camera in configuration.ownCameras {
-            specs.append(
-                ChildSpec(
-                    name: "capture-worker/\(camera.id)", executable: worker,
-                    arguments: ["--camera", camera.id.rawValue] + common, stage: .workers))
-        }
-        return specs
-    }
-
-    /// The services lie beside this executable.
-    private func sibling(_ name: String) throws(CodedError) -> String {
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        guard count > 0 else { throw .system(errno, "cannot tell where this executable lies") }
-        let own = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let path = own.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/" + name
-        guard access(path, X_OK) == 0 else {
-            throw CodedError(.notReady, "\(path) is missing; install \(name) in the folder of framekeeper")
-        }
-        return path
     }
 }

@@ -7,6 +7,8 @@ internal import ServiceKit
 struct NodeSummary: Sendable {
     let configuration: ClusterConfiguration
     let broker: EmbeddedBroker?
+    /// What is wrong with the file; then it is an earlier text of it that is in force.
+    var broken: ConfigurationErrors?
 
     var lines: [String] {
         var lines = ["framekeeper \(ProductVersion.text), node \(configuration.node)"]
@@ -14,6 +16,7 @@ struct NodeSummary: Sendable {
             lines.append("  " + title + String(repeating: " ", count: max(1, 15 - title.count)) + text)
         }
         add("configuration", configuration.file ?? "none, everything is default")
+        if broken != nil { add("", "BROKEN, see above: the text that was in force before is used") }
         if let broker {
             add("broker", "mqtt://\(broker.host):\(broker.port) (embedded), privately unix://\(broker.paths.socket)")
         } else {
@@ -35,6 +38,7 @@ struct NodeSummary: Sendable {
             ("socket", .text(broker?.paths.socket ?? "")), ("storage", .text(configuration.storage.path)),
             ("state_dir", .text(configuration.stateDir)),
             ("cameras", .list(configuration.ownCameras.map { .text($0.id.rawValue) })),
+            ("errors", .list((broken?.errors ?? []).map { .text($0.description) })),
         ])
     }
 

@@ -18,6 +18,16 @@ struct RunFolder: Sendable {
         return RunFolder(path: path, lock: lock)
     }
 
+    /// Whether an `up` seems to run with this state folder: whether the process lives that the lock names. The lock
+    /// itself is not tried, since that could keep an `up` from starting that comes at this moment.
+    static func isTaken(stateDir: String) -> Bool {
+        guard let bytes = try? AtomicFile.read("\(stateDir)/run/up.lock", atMost: 64),
+            let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first,
+            let pid = pid_t(line), pid > 1
+        else { return false }
+        return kill(pid, 0) == 0 || errno == EPERM
+    }
+
     /// What names a process beyond its pid, which the kernel gives to another one some day.
     struct Identity: Sendable, Hashable {
         var pid: pid_t

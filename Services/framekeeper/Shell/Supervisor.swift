@@ -21,17 +21,27 @@ struct ChildSpec: Sendable, Hashable {
 }
 
 /// Keeps the processes of one node running. Owns every child's `ChildMachine` and process and performs the machine's
-/// effects; when to start and stop which stage is `NodeRun`'s business.
+/// effects; when to start and stop which stage is `NodeRun`'s business, which children a configuration wants is
+/// `NodePlan`'s.
 actor Supervisor {
     private struct Child {
         let spec: ChildSpec
         var machine: ChildMachine
         var process: ChildProcess?
         var isFinished = false
+        /// No longer wanted; forgotten when it has ended.
+        var isRemoved = false
+    }
+
+    private struct Waiter {
+        let isOver: ([String: Child]) -> Bool
+        let continuation: CheckedContinuation<Void, Never>
     }
 
     private var children: [String: Child] = [:]
-    private var waiters: [(stage: ChildSpec.Stage, continuation: CheckedContinuation<Void, Never>)] = []
+    private var waiters: [Waiter] = []
+    /// Nothing of these starts any more.
+    private var stoppedStages: Set<ChildSpec.Stage> = []
     private let run: RunFolder
     private let logger: Logger
     private let output: @Sendable (String) -> Void
@@ -43,15 +53,36 @@ actor Supervisor {
     }
 
     func start(_ spec: ChildSpec) {
+        guard !stoppedStages.contains(spec.stage), children[spec.name] == nil else { return }
         children[spec.name] = Child(spec: spec, machine: ChildMachine())
         deliver(.woke, to: spec.name)
     }
 
+    /// Ends a process and starts it again with its new settings.
+    func renew(_ name: String) {
+        logger.info("child renewed, its settings have changed", metadata: ["child": "\(name)"])
+        deliver(.renewAsked, to: name)
+    }
+
+    /// Returns when the process has ended; nothing is left of it then.
+    func remove(_ name: String) async {
+        guard children[name] != nil else { return }
+        logger.info("child removed, the configuration no longer has it", metadata: ["child": "\(name)"])
+        children[name]?.isRemoved = true
+        deliver(.stopAsked, to: name)
+        await wait { !($0[name]?.isRemoved ?? false) }
+    }
+
     /// Returns when nothing of the stage is left.
     func stop(_ stage: ChildSpec.Stage) async {
+        stoppedStages.insert(stage)
         for name in names(of: stage) { deliver(.stopAsked, to: name) }
-        guard !isEmpty(stage) else { return }
-        await withCheckedContinuation { waiters.append((stage, $0)) }
+        await wait { children in children.values.allSatisfy { $0.spec.stage != stage || $0.isFinished } }
+    }
+
+    private func wait(until isOver: @escaping ([String: Child]) -> Bool) async {
+        guard !isOver(children) else { return }
+        await withCheckedContinuation { waiters.append(Waiter(isOver: isOver, continuation: $0)) }
     }
 
     /// Kills whatever runs; `stop` of each stage then returns soon.
@@ -67,10 +98,6 @@ actor Supervisor {
 
     private func names(of stage: ChildSpec.Stage) -> [String] {
         children.values.filter { $0.spec.stage == stage }.map(\.spec.name).sorted()
-    }
-
-    private func isEmpty(_ stage: ChildSpec.Stage) -> Bool {
-        children.values.allSatisfy { $0.spec.stage != stage || $0.isFinished }
     }
 
     private func deliver(_ event: ChildMachine.Event, to name: String) {
@@ -144,9 +171,9 @@ actor Supervisor {
     private func finish(_ spec: ChildSpec) {
         children[spec.name]?.isFinished = true
         logger.info("child stopped", metadata: ["child": "\(spec.name)"])
-        guard isEmpty(spec.stage) else { return }
-        let done = waiters.filter { $0.stage == spec.stage }
-        waiters.removeAll { $0.stage == spec.stage }
-        for waiter in done { waiter.continuation.resume() }
+        if children[spec.name]?.isRemoved == true { children[spec.name] = nil }
+        let over = waiters.filter { $0.isOver(children) }
+        waiters.removeAll { $0.isOver(children) }
+        for waiter in over { waiter.continuation.resume() }
     }
 }

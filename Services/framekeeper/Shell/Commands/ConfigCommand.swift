@@ -5,9 +5,9 @@ internal import ServiceKit
 
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Check or show the configuration.",
+        commandName: "config", abstract: "Check, show and change the configuration.",
         discussion: "Example: framekeeper config check /etc/framekeeper/framekeeper.yml",
-        subcommands: [Check.self, Show.self])
+        subcommands: [Check.self, Show.self, Apply.self, History.self, Rollback.self])
 
     struct Check: FramekeeperSubcommand {
         static let configuration = CommandConfiguration(

@@ -23,15 +23,38 @@ package struct CommandOptions: ParsableArguments, Sendable {
 }
 
 extension CommandOptions {
+    /// What holds: while this host's node runs, what is in force there, which the file may not say yet or any more;
+    /// else the file.
     func configuration() throws(CommandFailure) -> ClusterConfiguration {
-        let environment = ServiceProcess.environment()
-        switch ConfigurationLoader.load(
-            path: ConfigurationLoader.locate(flag: config, environment: environment), environment: environment,
-            overrides: ConfigurationOverrides(broker: broker))
-        {
-        case .success(let configuration): return configuration
+        switch ServiceProcess.loadInForce(flags) {
         case .failure(let errors): throw CommandFailure(errors)
+        case .success(let found):
+            if let active = found.active, found.broken != nil {
+                LineLogHandler.standardError(
+                    "warning: \(active.file ?? "") is broken (framekeeper config check); revision "
+                        + "\(active.revision), in force since \(active.appliedAt.rfc3339), is used")
+            }
+            return inForce(of: found.configuration) ?? found.configuration
         }
+    }
+
+    var flags: ServiceFlags {
+        var flags = ServiceFlags()
+        flags.config = config
+        flags.broker = broker
+        return flags
+    }
+
+    /// Nil unless a node of this file runs on this host.
+    private func inForce(of configuration: ClusterConfiguration) -> ClusterConfiguration? {
+        let path = ActiveText.path(stateDir: configuration.stateDir)
+        guard RunFolder.isTaken(stateDir: configuration.stateDir),
+            let active = ActiveText.read(path), active.file == configuration.file
+        else { return nil }
+        var flags = flags
+        flags.active = path
+        guard case .success(let inForce) = ServiceProcess.load(flags) else { return nil }
+        return inForce
     }
 }
 

@@ -17,15 +17,18 @@ struct UpCommand: FramekeeperSubcommand {
     var logLevel: LogLevelName = .info
 
     func perform() async throws(CommandFailure) -> ServiceExit {
-        let configuration = try options.configuration()
-        var flags = ServiceFlags()
-        flags.config = configuration.file
-        flags.broker = options.broker
+        var flags = options.flags
         flags.logLevel = logLevel
+        let initial: ConfigurationLoader.InForce
+        switch ServiceProcess.loadInForce(flags) {
+        case .success(let found): initial = found
+        case .failure(let errors): throw CommandFailure(errors)
+        }
+        if let broken = initial.broken, let active = initial.active { warn(broken, active) }
         let shutdown = Shutdown()
         await ProcessSignals.watch(shutdown, supervised: false)
         let run = NodeRun(
-            configuration: configuration, flags: flags, logger: ServiceProcess.logger(.framekeeper, flags),
+            initial: initial, flags: flags, logger: ServiceProcess.logger(.framekeeper, flags),
             shutdown: shutdown)
         let terminal = Terminal()
         do throws(CodedError) {
@@ -39,5 +42,13 @@ struct UpCommand: FramekeeperSubcommand {
         } catch {
             throw CommandFailure(error)
         }
+    }
+
+    /// The node runs, but not as its file says.
+    private func warn(_ broken: ConfigurationErrors, _ active: ActiveText) {
+        for error in broken.errors { LineLogHandler.standardError(error.description) }
+        LineLogHandler.standardError(
+            "warning: the configuration file is broken. Revision \(active.revision) of it, in force since "
+                + "\(active.appliedAt.rfc3339), is used. Mend the file: the node takes it then by itself.")
     }
 }
