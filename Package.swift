@@ -16,6 +16,13 @@ func library(
     .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: house)
 }
 
+/// FoundationNetworking is built on libcurl; a static Swift runtime does not bring it along.
+func networkLibrary(_ name: String, _ path: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: path, swiftSettings: house,
+        linkerSettings: [.linkedLibrary("curl")])
+}
+
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
     .testTarget(
         name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: house)
@@ -45,6 +52,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // SQLite for the ledger: WAL, migrations, prepared statements.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // The HTTP server of the config-writer's hook address. It brings no event-loop library with it.
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         .systemLibrary(
@@ -67,6 +76,7 @@ let package = Package(
             "Ledger", "Shared/Ledger",
             ["Domain", "BusContract", "Media", .product(name: "GRDB", package: "GRDB.swift")]),
         library("ClusterConfig", "Shared/ClusterConfig", ["Domain", "CLibYAML"]),
+        networkLibrary("MediaServer", "Shared/MediaServer", ["Domain", "ClusterConfig"]),
         library(
             "ServiceKit", "Shared/ServiceKit",
             ["Domain", "BusContract", "Bus", "ClusterConfig", logging, signals, arguments]),
@@ -89,12 +99,21 @@ let package = Package(
         main(
             "RotationServiceMain", "Services/rotation-service/Main", ["RotationServiceShell", "ServiceKit", arguments]),
 
+        library("ConfigWriterCore", "Services/config-writer/Core", ["Domain", "BusContract"]),
+        library(
+            "ConfigWriterShell", "Services/config-writer/Shell",
+            [
+                "ConfigWriterCore", "Domain", "BusContract", "Bus", "ClusterConfig", "MediaServer", "ServiceKit",
+                logging, .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+            ]),
+
         library("FramekeeperCore", "Services/framekeeper/Core", ["Domain", "BusContract"]),
         library(
             "FramekeeperShell", "Services/framekeeper/Shell",
             [
-                "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig", "ServiceKit",
-                logging, arguments,
+                "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig", "MediaServer",
+                "ServiceKit", logging, arguments,
             ]),
         main("FramekeeperMain", "Services/framekeeper/Main", ["FramekeeperShell", "ServiceKit", arguments]),
 
@@ -106,6 +125,7 @@ let package = Package(
             "LedgerTests",
             ["Ledger", "BusContract", "Domain", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("ClusterConfigTests", ["ClusterConfig", "Domain", "TestSupport"]),
+        tests("MediaServerTests", ["MediaServer", "ClusterConfig", "Domain", "TestSupport"]),
         tests("ServiceKitTests", ["ServiceKit", "Bus", "BusContract", "Domain", "TestSupport", logging]),
         tests(
             "CaptureWorkerTests",
@@ -117,6 +137,12 @@ let package = Package(
             "RotationServiceTests",
             [
                 "RotationServiceCore", "RotationServiceShell", "Ledger", "Bus", "BusContract", "Media", "Domain",
+                "ClusterConfig", "ServiceKit", "TestSupport", logging,
+            ]),
+        tests(
+            "ConfigWriterTests",
+            [
+                "ConfigWriterCore", "ConfigWriterShell", "MediaServer", "Bus", "BusContract", "Domain",
                 "ClusterConfig", "ServiceKit", "TestSupport", logging,
             ]),
         tests(
