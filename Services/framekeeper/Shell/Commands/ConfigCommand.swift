@@ -7,7 +7,7 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config", abstract: "Check or show the configuration.",
         discussion: "Example: framekeeper config check /etc/framekeeper/framekeeper.yml",
-        subcommands: [Check.self, Show.self])
+        subcommands: [Check.self, Show.self, ConfigImportCommand.self])
 
     struct Check: FramekeeperSubcommand {
         static let configuration = CommandConfiguration(
