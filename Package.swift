@@ -16,6 +16,13 @@ func library(
     .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: house)
 }
 
+/// FoundationNetworking is built on libcurl; a static Swift runtime does not bring it along.
+func networkLibrary(_ name: String, _ path: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: path, swiftSettings: house,
+        linkerSettings: [.linkedLibrary("curl")])
+}
+
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
     .testTarget(
         name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: house)
@@ -46,6 +53,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // SQLite for the ledger: WAL, migrations, prepared statements.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // The HTTP server of the config-writer's hook address. It brings no event-loop library with it.
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         .systemLibrary(
@@ -68,6 +77,7 @@ let package = Package(
             "Ledger", "Shared/Ledger",
             ["Domain", "BusContract", "Media", .product(name: "GRDB", package: "GRDB.swift")]),
         library("ClusterConfig", "Shared/ClusterConfig", ["Domain", "CLibYAML"]),
+        networkLibrary("MediaServer", "Shared/MediaServer", ["Domain", "ClusterConfig"]),
         library(
             "ServiceKit", "Shared/ServiceKit",
             ["Domain", "BusContract", "Bus", "ClusterConfig", logging, signals, arguments]),
@@ -94,7 +104,9 @@ let package = Package(
         library(
             "ConfigWriterShell", "Services/config-writer/Shell",
             [
-                "ConfigWriterCore", "Domain", "BusContract", "Bus", "Ledger", "ClusterConfig", "ServiceKit", logging,
+                "ConfigWriterCore", "Domain", "BusContract", "Bus", "Ledger", "ClusterConfig", "MediaServer",
+                "ServiceKit", logging, .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
             ]),
         main("ConfigWriterMain", "Services/config-writer/Main", ["ConfigWriterShell", "ServiceKit", arguments]),
 
@@ -102,8 +114,8 @@ let package = Package(
         library(
             "FramekeeperShell", "Services/framekeeper/Shell",
             [
-                "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig", "ServiceKit",
-                logging, arguments,
+                "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig", "MediaServer",
+                "ServiceKit", logging, arguments,
             ]),
         main("FramekeeperMain", "Services/framekeeper/Main", ["FramekeeperShell", "ServiceKit", arguments]),
 
@@ -115,6 +127,7 @@ let package = Package(
             "LedgerTests",
             ["Ledger", "BusContract", "Domain", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("ClusterConfigTests", ["ClusterConfig", "Domain", "TestSupport"]),
+        tests("MediaServerTests", ["MediaServer", "ClusterConfig", "Domain", "TestSupport"]),
         tests("ServiceKitTests", ["ServiceKit", "Bus", "BusContract", "Domain", "TestSupport", logging]),
         tests(
             "CaptureWorkerTests",
@@ -131,8 +144,8 @@ let package = Package(
         tests(
             "ConfigWriterTests",
             [
-                "ConfigWriterCore", "ConfigWriterShell", "Ledger", "Bus", "BusContract", "Domain", "ClusterConfig",
-                "ServiceKit", "TestSupport", logging,
+                "ConfigWriterCore", "ConfigWriterShell", "MediaServer", "Ledger", "Bus", "BusContract", "Domain",
+                "ClusterConfig", "ServiceKit", "TestSupport", logging,
             ]),
         tests(
             "FramekeeperTests",

@@ -7,7 +7,9 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config", abstract: "Check, show and change the configuration.",
         discussion: "Example: framekeeper config check /etc/framekeeper/framekeeper.yml",
-        subcommands: [Check.self, Show.self, Apply.self, History.self, Rollback.self])
+        subcommands: [
+            Check.self, Show.self, Apply.self, History.self, Rollback.self, ConfigImportCommand.self,
+        ])
 
     struct Check: FramekeeperSubcommand {
         static let configuration = CommandConfiguration(

@@ -1,0 +1,90 @@
+package import BusContract
+package import Domain
+
+/// Keeps a service that is not well from being asked all the time, and finds out in time that it is well again. Pure.
+///
+/// Invariants: while open nothing is tried before the wait has passed; half-open means one try under way; a wait grows
+/// with every try that fails, up to a limit that depends on what failed.
+package struct Breaker: Hashable, Sendable {
+    package enum State: Hashable, Sendable {
+        /// In use. To open after `failuresMax` failures in a row.
+        case closed(failures: Int, retryAt: MonotonicTime?)
+        /// Left alone until then. To half-open with the next try.
+        case open(attempt: Int, until: MonotonicTime)
+        /// The one try that decides: to closed, or back to open.
+        case halfOpen(attempt: Int)
+    }
+
+    package static let failuresMax = 3
+    /// Between the failures that do not open it yet.
+    package static let retryPause: Duration = .milliseconds(250)
+    /// A refused connection costs next to nothing, and a restarted server is to be found within 2 s.
+    package static let unreachable = Backoff(first: .milliseconds(500), most: .seconds(1))
+    /// A server that hangs may be swamped; one that denies may count the tries.
+    package static let unwell = Backoff(first: .seconds(2), most: .seconds(30))
+
+    package private(set) var state: State = .closed(failures: 0, retryAt: nil)
+
+    package init() {}
+
+    package var published: MediaServerState.Breaker {
+        switch state {
+        case .closed: .closed
+        case .open: .open
+        case .halfOpen: .halfOpen
+        }
+    }
+
+    package var isClosed: Bool { published == .closed }
+
+    /// When the next try is allowed; nil: at any time.
+    package var tryAt: MonotonicTime? {
+        switch state {
+        case .closed(_, let retryAt): retryAt
+        case .open(_, let until): until
+        case .halfOpen: nil
+        }
+    }
+
+    package func mayTry(at now: MonotonicTime) -> Bool {
+        if case .halfOpen = state { return false }
+        return tryAt.map { $0 <= now } ?? true
+    }
+
+    /// A try begins; `mayTry` must hold.
+    package mutating func begin(at now: MonotonicTime) {
+        precondition(mayTry(at: now), "the breaker does not allow a try")
+        if case .open(let attempt, _) = state { state = .halfOpen(attempt: attempt) }
+    }
+
+    package mutating func succeeded() { state = .closed(failures: 0, retryAt: nil) }
+
+    /// - Parameter chance: 0..<1, spreads the waits.
+    package mutating func failed(_ kind: MediaServerFailure.Kind, at now: MonotonicTime, chance: Double) {
+        let attempt: Int
+        switch state {
+        case .closed(let failures, _) where failures + 1 < Self.failuresMax:
+            state = .closed(failures: failures + 1, retryAt: now + Self.retryPause)
+            return
+        case .closed: attempt = 1
+        case .open(let earlier, _), .halfOpen(let earlier): attempt = earlier + 1
+        }
+        let backoff = kind == .unreachable ? Self.unreachable : Self.unwell
+        state = .open(attempt: attempt, until: now + backoff.delay(attempt: attempt, chance: chance))
+    }
+}
+
+/// A small generator of pseudo-random numbers with its state in view (Steele, Lea and Flood, 2014): the Core's waits
+/// are spread and still follow from its seed.
+struct BreakerChance: Hashable, Sendable {
+    var state: UInt64
+
+    /// 0..<1.
+    mutating func draw() -> Double {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Double((mixed ^ (mixed >> 31)) >> 11) * 0x1p-53
+    }
+}

@@ -1,0 +1,289 @@
+internal import Bus
+internal import BusContract
+internal import ClusterConfig
+internal import ConfigWriterCore
+internal import Domain
+internal import Logging
+internal import MediaServer
+internal import ServiceKit
+
+/// What the keeper's loop holds: the Core, the wanted settings, and who waits for an answer. Nothing here waits:
+/// requests run in tasks of their own, and their answers come back as inputs.
+struct MediaServerWork {
+    enum Answer: Sendable {
+        case looked(Result<Reading, MediaServerFault>)
+        case changed(PathChange, MediaServerFault?)
+    }
+
+    /// A look as it was read; how it stands to what is wanted is judged when it is taken.
+    struct Reading: Sendable {
+        var info: MediaServerInfo
+        var paths: [PathReading]
+        var configurations: [PathConfiguration]?
+    }
+
+    static let leaseAnswerMax: Duration = .seconds(10)
+
+    private struct Asker {
+        var reply: ReplyAddress?
+        var requestID: String?
+    }
+
+    private let node: NodeID
+    private let topicRoot: String
+    private let bus: BusClient
+    private let logger: Logger
+    private let endpoint: DemandEndpoint
+    private let feed: AsyncStream<MediaServerKeeper.Input>.Continuation
+
+    private var core: MediaServerCore
+    private var settings: MediaServerSettings?
+    private var wanted: [String: PathSettings] = [:]
+    private var client: MediaServerClient?
+    /// Of the client; an answer of an earlier one says nothing of this one.
+    private var generation = 0
+    private var request: Task<Void, Never>?
+    private var timer: Task<Void, Never>?
+    private var askers: [LookToken: Asker] = [:]
+    private var nextToken: UInt64 = 0
+
+    init(
+        node: NodeID, topicRoot: String, bus: BusClient, logger: Logger, endpoint: DemandEndpoint,
+        feed: AsyncStream<MediaServerKeeper.Input>.Continuation
+    ) {
+        self.node = node
+        self.topicRoot = topicRoot
+        self.bus = bus
+        self.logger = logger
+        self.endpoint = endpoint
+        self.feed = feed
+        core = MediaServerCore(node: node, seed: UInt64.random(in: .min ... .max))
+    }
+
+    func stop() {
+        request?.cancel()
+        timer?.cancel()
+    }
+
+    mutating func take(_ input: MediaServerKeeper.Input, at now: Now) {
+        let event: MediaServerEvent?
+        switch input {
+        case .configured(let settings, let cameras): event = configured(settings, cameras)
+        case .happened(let happened): event = happened
+        case .answered(let generation, let answer): event = answered(answer, isCurrent: generation == self.generation)
+        case .message(let message): event = arrived(message)
+        }
+        guard let event else { return }
+        for effect in core.handle(event, at: now.monotonic) { perform(effect) }
+    }
+
+    // MARK: Inputs
+
+    private mutating func configured(
+        _ settings: MediaServerSettings?, _ cameras: [CameraConfiguration]
+    ) -> MediaServerEvent {
+        if client == nil || !isSameServer(settings) {
+            request?.cancel()
+            generation += 1
+            client = settings.map { MediaServerClient($0) }
+        }
+        self.settings = settings
+        wanted = [:]
+        guard let settings else {
+            endpoint.configure(nil, cameras: [])
+            return .configured(nil)
+        }
+        let fleet = PathSettings.Fleet(node: node, publish: settings.publish, hookURL: settings.hookURL)
+        var wish = MediaServerWish(paths: [:], hasFile: settings.configFile != nil)
+        for camera in cameras {
+            guard let path = PathSettings(camera, fleet: fleet) else { continue }
+            wanted[path.name] = path
+            wish.paths[path.name] = PathWish(
+                camera: camera.id, kind: camera.ingest == .mediaServer ? .pulled : .published,
+                startTimeout: camera.lifecycle.viewing.startTimeout + PathSettings.workerAllowance)
+        }
+        let published = wish.paths.values.filter { $0.kind == .published }.map(\.camera)
+        endpoint.configure(settings.publish == .onDemand ? settings.hookListen : nil, cameras: Set(published))
+        return .configured(wish)
+    }
+
+    private func isSameServer(_ other: MediaServerSettings?) -> Bool {
+        settings?.api == other?.api && settings?.username == other?.username && settings?.password == other?.password
+    }
+
+    private func answered(_ answer: Answer, isCurrent: Bool) -> MediaServerEvent {
+        let stale = MediaServerFailure(
+            .unreachable, CodedError(.mediaServerUnavailable, "the media server's address has just changed"))
+        switch answer {
+        case .looked(.success(let reading)): return .looked(isCurrent ? .success(look(reading)) : .failure(stale))
+        case .looked(.failure(let fault)): return .looked(.failure(isCurrent ? MediaServerFailure(fault) : stale))
+        case .changed(let change, let fault):
+            return .changed(change, isCurrent ? fault.map(MediaServerFailure.init) : stale)
+        }
+    }
+
+    private func look(_ reading: Reading) -> MediaServerLook {
+        var standings: [String: PathStanding]?
+        if let configurations = reading.configurations {
+            var found: [String: PathStanding] = [:]
+            for path in configurations { found[path.name] = standing(path) }
+            standings = found
+        }
+        let traffic = reading.paths.map { path in
+            (path.name, MediaServerState.Path(ready: path.ready, viewers: path.readers.count, bytes: path.bytes))
+        }
+        return MediaServerLook(
+            version: reading.info.version, started: reading.info.started,
+            traffic: Dictionary(traffic) { first, _ in first }, standings: standings)
+    }
+
+    private func standing(_ path: PathConfiguration) -> PathStanding? {
+        guard let wish = wanted[path.name] else { return PathSettings.isMade(by: node, path.values) ? .leftOver : nil }
+        let differences = wish.differences(from: path.values)
+        return differences.isEmpty ? .equal : .differs(differences)
+    }
+
+    private mutating func arrived(_ message: InboundMessage) -> MediaServerEvent? {
+        if let address = MediaServerCommand.address(from: message.topic) {
+            return address == node ? commanded(message) : nil
+        }
+        if let (camera, state) = read(message, StreamState.self) { return .streamReported(camera, state.leases) }
+        if let (camera, state) = read(message, ViewingState.self) {
+            let isLeased = state.leases.contains { $0.holder == .mediaServer }
+            return .viewingReported(camera, state.state, isLeased: isLeased)
+        }
+        return nil
+    }
+
+    private mutating func commanded(_ message: InboundMessage) -> MediaServerEvent? {
+        let request = BusCodec.command(message, root: topicRoot)
+        nextToken += 1
+        let token = LookToken(number: nextToken)
+        askers[token] = Asker(reply: request.reply, requestID: request.requestID)
+        do throws(CodedError) {
+            return .lookCommanded(try request.command(MediaServerCommand.self).camera, token)
+        } catch {
+            refuse(token, error)
+            return nil
+        }
+    }
+
+    /// Nil for another message's topic and, after a line in the log, for a payload that is none.
+    private func read<M: BusMessage>(_ message: InboundMessage, _ type: M.Type) -> (M.Address, M)? {
+        // A retained state that is taken back is an empty payload.
+        guard !message.payload.isEmpty, let (address, result) = message.decoded(type) else { return nil }
+        switch result {
+        case .success(let stamped): return (address, stamped.message)
+        case .failure(let error):
+            logger.warning("unreadable", metadata: ["topic": "\(message.topic)", "reason": "\(error)"])
+            return nil
+        }
+    }
+
+    // MARK: Effects
+
+    private mutating func perform(_ effect: MediaServerEffect) {
+        switch effect {
+        case .look(let depth): look(depth)
+        case .change(let change): make(change)
+        case .writeFile(let used): writeFile(keeping: used)
+        case .startViewing(let camera, let duration):
+            command(camera, #"{"command":"start","holder":"\#(Holder.mediaServer)","duration":"\#(duration.written)"}"#)
+        case .stopViewing(let camera): command(camera, #"{"command":"stop","holder":"\#(Holder.mediaServer)"}"#)
+        case .publish(let state): bus.publish(state, to: node)
+        case .withdraw: bus.clear(MediaServerState.self, at: node)
+        case .reply(let token, let result):
+            guard let asker = askers.removeValue(forKey: token), let address = asker.reply else { return }
+            bus.reply(Reply(ok: result, requestID: asker.requestID), to: address)
+        case .refuse(let token, let error): refuse(token, error)
+        case .note(let note): note.log(to: logger)
+        case .wake(let time): wake(at: time)
+        }
+    }
+
+    private mutating func refuse(_ token: LookToken, _ error: CodedError) {
+        guard let asker = askers.removeValue(forKey: token), let address = asker.reply else { return }
+        bus.reply(Reply<MediaServerResult>(error, requestID: asker.requestID), to: address)
+    }
+
+    private mutating func wake(at time: MonotonicTime?) {
+        timer?.cancel()
+        timer = time.map { time in
+            Task { [feed] in
+                let rest = time - ServiceClock.now().monotonic
+                guard (try? await Task.sleep(for: max(rest, .zero))) != nil else { return }
+                feed.yield(.happened(.woke))
+            }
+        }
+    }
+
+    private mutating func look(_ depth: LookDepth) {
+        guard let client else { return }
+        request = Task { [feed, generation] in
+            let result: Result<Reading, MediaServerFault>
+            do throws(MediaServerFault) {
+                let info = try await client.info()
+                let configurations = depth == .everything ? try await client.pathConfigurations() : nil
+                // Last, so that the count of viewers is the youngest of the three.
+                let paths = try await client.paths()
+                result = .success(Reading(info: info, paths: paths, configurations: configurations))
+            } catch {
+                result = .failure(error)
+            }
+            feed.yield(.answered(generation: generation, .looked(result)))
+        }
+    }
+
+    private mutating func make(_ change: PathChange) {
+        guard let client else { return }
+        request = Task { [feed, generation, wanted] in
+            var fault: MediaServerFault?
+            do throws(MediaServerFault) {
+                switch change {
+                case .delete(let name): try await client.delete(name)
+                case .replace(let name): if let path = wanted[name] { try await client.replace(path) }
+                }
+            } catch {
+                // What is gone need not be deleted.
+                fault = error == .notFound && change == .delete(change.name) ? nil : error
+            }
+            feed.yield(.answered(generation: generation, .changed(change, fault)))
+        }
+    }
+
+    private func writeFile(keeping used: Set<String>) {
+        guard let path = settings?.configFile else { return }
+        let file = MediaServerFile(path: path, node: node)
+        Task { [feed, wanted, logger] in
+            let result = await BlockingThread.run("mediamtx-file") { () -> Result<FileOutcome, CodedError> in
+                do throws(CodedError) {
+                    let report = try file.update(
+                        wanted.values.sorted { $0.name < $1.name }, keeping: used)
+                    report.log(path, to: logger)
+                    return .success(FileOutcome(isWritten: report.isWritten, kept: report.kept))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            feed.yield(.happened(.fileWritten(result)))
+        }
+    }
+
+    private func command(_ camera: CameraID, _ text: String) {
+        Task { [bus, feed, logger] in
+            var refusal: CodedError?
+            do throws(CodedError) {
+                let reply = try await bus.request(
+                    Array(text.utf8), to: ViewingCommand.topic(for: camera), expecting: ViewingResult.self,
+                    timeout: Self.leaseAnswerMax)
+                refusal = reply.error.map { CodedError($0.code, $0.message) }
+            } catch {
+                refusal = error
+            }
+            if let refusal {
+                logger.warning("viewing lease refused", metadata: ["camera": "\(camera)", "reason": "\(refusal)"])
+            }
+            feed.yield(.happened(.leaseAnswered(camera, refusal)))
+        }
+    }
+}
