@@ -5,6 +5,8 @@ package import Domain
 package struct RTSPAddress: Sendable, Hashable, CustomStringConvertible {
     /// `rtsp://host:port/path` or `rtsps://`, without a login.
     package let location: String
+    /// 554 or, with TLS, 322 where the location names none.
+    let port: Int
     private let user: String
     private let password: String
 
@@ -27,6 +29,12 @@ package struct RTSPAddress: Sendable, Hashable, CustomStringConvertible {
             throw CodedError(.invalidArgument, "a password of a media server without its user name")
         }
         self.location = location
+        let named = authority.split(separator: "]").last?.split(separator: ":", omittingEmptySubsequences: false)
+        let isTLS = location.prefix(5).lowercased() == "rtsps"
+        port = (named?.count ?? 0) > 1 ? named?.last.flatMap { Int($0) } ?? 0 : isTLS ? 322 : 554
+        guard (1...65_535).contains(port) else {
+            throw CodedError(.invalidArgument, "the address of a media server ends in a port from 1 to 65535")
+        }
         user = Self.encoded(username)
         self.password = Self.encoded(password)
         guard user.utf8.count + 1 + self.password.utf8.count <= Self.loginBytesMax else {

@@ -78,6 +78,7 @@ package final class RTSPPublisher: @unchecked Sendable {
             throw refusal(code)
         }
         context = made
+        _ = cav_send_at_once(Int32(settings.address.port))
         clock.begin(video: made.timeBase(of: 0), audio: settings.format.audio.map { _ in made.timeBase(of: 1) })
     }
 

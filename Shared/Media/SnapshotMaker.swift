@@ -12,7 +12,7 @@ package final class SnapshotMaker: Sendable {
     /// A group of pictures beyond this is not decoded for one of them: some half a minute of video.
     package static let picturesMax = 900
     /// More decoding threads than this gain little on groups of a few seconds.
-    private static let threadsMax: Int32 = 4
+    private static let threadsMax: Int32 = 8
     /// Below this, starting threads takes longer than they save.
     private static let picturesForThreads = 4
 

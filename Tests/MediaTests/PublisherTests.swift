@@ -244,7 +244,8 @@ import Testing
             "\(try RTSPAddress("rtsp://host:8554/front", username: "a", password: "b"))" == "rtsp://host:8554/front")
         for (location, username, password) in [
             ("http://host/front", "", ""), ("rtsp://", "", ""), ("rtsp://a:b@host/front", "", ""),
-            ("rtsp://host/front", "a:b", ""), ("rtsp://host/front", "", "sesame"),
+            ("rtsp://host:0/front", "", ""), ("rtsp://host:x/front", "", ""), ("rtsp://host/front", "a:b", ""),
+            ("rtsp://host/front", "", "sesame"),
             ("rtsp://host/front", "a", String(repeating: "é", count: 21)),
             ("rtsp://host/front", String(repeating: "a", count: 127), ""),
         ] {
