@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <time.h>
 
 int64_t cav_nopts_value(void) { return AV_NOPTS_VALUE; }
@@ -87,4 +88,9 @@ int cav_wake_wait(int descriptor, int64_t nanoseconds) {
     struct pollfd wake = {.fd = descriptor, .events = POLLIN};
     struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
     return ppoll(&wake, 1, &time, NULL);
+}
+
+int cav_clock_is_synchronized(void) {
+    struct timex clock = {0};
+    return adjtimex(&clock) < 0 ? -1 : (clock.status & STA_UNSYNC) == 0;
 }

@@ -14,7 +14,7 @@ extension CodedError {
         return CodedError(code, message, cause: systemText(number))
     }
 
-    static func lastSystemError(_ message: String) -> CodedError { .system(errno, message) }
+    package static func lastSystemError(_ message: String) -> CodedError { .system(errno, message) }
 
     private static func systemText(_ number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 256)

@@ -203,8 +203,9 @@ struct Interleaving {
             try cluster.signal("capture-worker.front", SIGKILL)
             // A command that nobody hears is no command; the next one must find a worker.
             try await eventually("the worker is back", within: .seconds(15)) {
-                cluster.log.state(CameraAvailability.self, at: CameraID(unchecked: "front")) == .online
-                    && ProcessTable.isAlive(try cluster.pid(of: "capture-worker.front"))
+                let pid = try cluster.pid(of: "capture-worker.front")
+                return cluster.log.state(CameraAvailability.self, at: CameraID(unchecked: "front")) == .online
+                    && ProcessTable.isAlive(pid)
             }
         default:
             server.kill()

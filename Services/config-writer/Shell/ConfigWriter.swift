@@ -29,8 +29,7 @@ package struct ConfigWriter {
     private let setting: ConfigCore.Setting
     private let bus: BusClient
     private let companion: (any ConfigWriterCompanion)?
-    private let inputs: AsyncStream<Input>
-    private let feed: AsyncStream<Input>.Continuation
+    private let inbox = Inbox<Input>()
     /// A topic below the root that only this process listens to.
     private let marker: String
     private var logger: Logger { context.logger }
@@ -74,9 +73,6 @@ package struct ConfigWriter {
         self.folder = folder
         self.setting = setting
         marker = "\(ReplyAddress.folder)/\(context.service)-\(context.instance)-marker"
-        let (inputs, feed) = AsyncStream.makeStream(of: Input.self)
-        self.inputs = inputs
-        self.feed = feed
         bus = BusClient(
             settings: context.busSettings, presences: [context.presence], network: network,
             now: { ServiceClock.now().wall }, logger: context.logger)
@@ -90,15 +86,15 @@ package struct ConfigWriter {
             core: ConfigCore(node: node, setting: setting), retirement: ConfigRetirement(node: node),
             texts: remembered.loaded)
         // From here on, so that no change falls between the first look and the watch.
-        let watch = FileWatch(reader.files) { [feed] in feed.yield(.fileChanged) }
+        let watch = FileWatch(reader.files) { [inbox] in inbox.put(.fileChanged) }
         await take(.started(remembered.memory), &state)
         await lookAtFile(&state)
         bus.subscribe(subscriptions)
         let listeners = [
-            Task { [bus, feed] in for await input in bus.inputs { feed.yield(.bus(input)) } },
-            Task { [context, feed] in
+            Task { [bus, inbox] in for await input in bus.inputs { await inbox.offer(.bus(input)) } },
+            Task { [context, inbox] in
                 await context.shutdown.wait()
-                feed.yield(.stop)
+                inbox.put(.stop)
             },
         ]
         bus.start()
@@ -107,6 +103,7 @@ package struct ConfigWriter {
         state.timer?.cancel()
         watch.stop()
         for listener in listeners { listener.cancel() }
+        inbox.end()
         await companion?.stop()
         await bus.stop()
         return exit
@@ -121,7 +118,7 @@ package struct ConfigWriter {
     }
 
     private func loop(_ state: inout State) async -> ServiceExit {
-        for await input in inputs {
+        while let input = await inbox.next() {
             switch input {
             case .bus(.disconnected(.takenOver)):
                 logger.warning("another config-writer has taken this node over")
@@ -298,13 +295,13 @@ extension ConfigWriter {
         case .wake(let time):
             state.timer?.cancel()
             state.timer = time.map { time in
-                Task { [feed] in
+                Task { [inbox] in
                     // A wake that came early would be the last one.
                     while ServiceClock.now().monotonic < time {
                         let rest = time - ServiceClock.now().monotonic
                         guard (try? await Task.sleep(for: max(rest, .milliseconds(1)))) != nil else { return }
                     }
-                    feed.yield(.woke)
+                    inbox.put(.woke)
                 }
             }
         }

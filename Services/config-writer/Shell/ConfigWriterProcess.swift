@@ -24,9 +24,13 @@ package enum ConfigWriterProcess {
                 context.logger.warning("another config-writer keeps this state folder")
                 return .fenced
             }
-            // The media server's keeper joins here as the loop's companion.
             let writer = ConfigWriter(
-                context: context, reader: reader, folder: folder, setting: flags.supervised ? .supervised : .alone)
+                context: context, reader: reader, folder: folder, setting: flags.supervised ? .supervised : .alone,
+                companion: { bus in
+                    MediaServerKeeper(
+                        node: context.configuration.node, topicRoot: context.configuration.broker.topicRoot, bus: bus,
+                        logger: context.logger)
+                })
             return await writer.run()
         }
     }

@@ -13,7 +13,7 @@ internal import Synchronization
 /// Owns the hook address, the client of the control API and the server's file. One task takes one input at a time and
 /// is the only one that touches the Core. The config-writer hands it each configuration that it has put in force and
 /// the messages that it subscribes to; nothing else goes through the other half.
-package final class MediaServerKeeper: Sendable {
+package final class MediaServerKeeper: ConfigWriterCompanion {
     enum Input: Sendable {
         case configured(MediaServerSettings?, [CameraConfiguration])
         case happened(MediaServerEvent)

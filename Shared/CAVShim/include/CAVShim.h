@@ -33,6 +33,9 @@ int cav_rename_without_replacing(const char *from, const char *to);
 // RTSP nor shows the socket; without it the end of a picture waits up to 40 ms for the acknowledgement of its beginning.
 int cav_send_at_once(int port);
 
+// adjtimex(2): 1 if something disciplines the clock, 0 if nothing does (STA_UNSYNC), -1 if the kernel does not say.
+int cav_clock_is_synchronized(void);
+
 // An eventfd: open, make readable for good, wait until it is readable or the time is over.
 int cav_wake_open(void);
 int cav_wake_signal(int descriptor);

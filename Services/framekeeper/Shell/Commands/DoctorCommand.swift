@@ -5,6 +5,7 @@ internal import ClusterConfig
 internal import Domain
 internal import FramekeeperCore
 internal import Glibc
+internal import Media
 internal import MediaServer
 internal import ServiceKit
 
@@ -23,7 +24,7 @@ struct DoctorCommand: FramekeeperSubcommand {
         let configuration = try options.configuration()
         var report = DoctorReport()
         let board = await lookAtBus(configuration, &report)
-        report.clock(isSynchronized: Self.isClockSynchronized())
+        report.clock(isSynchronized: SystemClock.isSynchronized)
         for storage in Self.storages(configuration) {
             report.storage(storage.path, Self.room(in: storage.path), minFree: storage.retention.minFree)
         }
@@ -63,13 +64,6 @@ struct DoctorCommand: FramekeeperSubcommand {
     }
 
     // MARK: This machine
-
-    /// adjtimex(2): STA_UNSYNC stands in the status while nothing disciplines the clock.
-    private static func isClockSynchronized() -> Bool? {
-        var clock = timex()
-        guard adjtimex(&clock) >= 0 else { return nil }
-        return clock.status & STA_UNSYNC == 0
-    }
 
     private static func storages(_ configuration: ClusterConfiguration) -> [StorageSettings] {
         var found: [StorageSettings] = []
