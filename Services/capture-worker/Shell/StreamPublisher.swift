@@ -18,6 +18,10 @@ final class StreamPublisher: Sendable {
     static let framesMax = 4096
     /// How often the connection is looked at when there is nothing to send.
     static let checkInterval: Duration = .seconds(1)
+    /// Between the server's yes and the first frame. A server without a memory for frames, as MediaMTX is, lets the
+    /// readers that it held go on only now; what came before their PLAY they would never see, and wait for the next key
+    /// frame instead.
+    static let readersHeadStart: Duration = .milliseconds(100)
 
     private let camera: CameraID
     private let address: RTSPAddress?
@@ -87,6 +91,7 @@ final class StreamPublisher: Sendable {
         }
         try publisher.connect()
         report(.publisherConnected(run: connection.run))
+        guard !connection.ends(within: Self.readersHeadStart) else { return }
         try publisher.write(first.packet)
         while !connection.isEnded {
             guard let kept = connection.take(within: Self.checkInterval) else {
@@ -114,10 +119,14 @@ final class StreamPublisher: Sendable {
 
         private let content = Mutex(Content())
         private let filled = DispatchSemaphore(value: 0)
+        private let ended = DispatchSemaphore(value: 0)
 
         init(run: Int) { self.run = run }
 
         var isEnded: Bool { content.withLock { $0.isEnded } }
+
+        /// Waits that long, or until it ends.
+        func ends(within time: Duration) -> Bool { ended.wait(timeout: .now() + time.seconds) == .success || isEnded }
 
         /// How many frames were dropped for it.
         func offer(_ kept: CapturePipeline.Kept) -> Int {
@@ -202,6 +211,7 @@ final class StreamPublisher: Sendable {
             }
             publisher?.interrupt()
             filled.signal()
+            ended.signal()
         }
     }
 }
