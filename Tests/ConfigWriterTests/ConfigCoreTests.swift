@@ -211,6 +211,17 @@ struct ConfigCoreTests {
         #expect(bench.state?.valid == true && bench.state?.revision == 1 && bench.state?.fileDiffers == false)
     }
 
+    @Test("A rollback to the number in force takes back what waits, also from the file")
+    func takenBack() {
+        var bench = ConfigBench.running("f1 n1")
+        bench.record(front, true)
+        bench.file("f2 n1")
+        let taken = bench.apply("f1 n1", origin: .rollback)
+        #expect(taken.effects.contains(.markSuperseded(2)) && taken.effects.contains(.writeFile(ConfigText("f1 n1"))))
+        #expect(taken.answer?.result?.revision == 1 && taken.answer?.result?.pending == nil)
+        #expect(bench.state?.pending == nil && bench.state?.fileDiffers == false)
+    }
+
     @Test("A disk that refuses: nothing is said to be in force, it is tried again, and it waits for recordings again")
     func diskRefuses() {
         var bench = ConfigBench.running("f1 n1")

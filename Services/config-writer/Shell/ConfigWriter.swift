@@ -9,9 +9,10 @@ package import ServiceKit
 /// What else the process looks after and must hear of: the media server beside the node.
 package protocol ConfigWriterCompanion: Sendable {
     var subscriptions: [TopicTemplate] { get }
-    /// Once, after the bus.
+    /// Once, when the bus has been started.
     func start() async
-    /// At the start and with every revision; `cameras` are those of this node.
+    /// With what is in force, before `start` for the first time, and with every revision; `cameras` are those of this
+    /// node.
     func configure(_ settings: MediaServerSettings?, cameras: [CameraConfiguration]) async
     func take(_ message: InboundMessage) async
     func stop() async

@@ -44,7 +44,11 @@ extension ConfigCommand {
     struct Rollback: FramekeeperSubcommand {
         static let configuration = CommandConfiguration(
             abstract: "Put an earlier revision in force again, and into the node's file.",
-            discussion: "Example: framekeeper config rollback 6; without a number, the one before the present one.")
+            discussion: """
+                Example: framekeeper config rollback 6
+
+                Without a number, the one before the present one. The number in force takes back what waits.
+                """)
 
         @Argument(help: "Its number; framekeeper config history shows what there is.")
         var revision: Int?
