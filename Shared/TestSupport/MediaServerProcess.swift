@@ -8,6 +8,7 @@ package final class MediaServerProcess: Sendable {
     package let apiPort: Int
     package let rtspPort: Int
     package let user: (name: String, password: String)?
+    private let isClosed: Bool
     private let process = Mutex<ChildProcess?>(nil)
 
     package var api: String { "http://127.0.0.1:\(apiPort)" }
@@ -19,11 +20,15 @@ package final class MediaServerProcess: Sendable {
     ///   - paths: YAML, indented, below `paths:`.
     ///   - isAPIOn: false: as its operator may leave it.
     ///   - user: who alone may use the API; nil: anyone.
-    package init(paths: String = "", isAPIOn: Bool = true, user: (name: String, password: String)? = nil) throws {
+    ///   - isClosed: whether nobody but the user may publish and read, either.
+    package init(
+        paths: String = "", isAPIOn: Bool = true, user: (name: String, password: String)? = nil, isClosed: Bool = false
+    ) throws {
         folder = try TestFolder()
         apiPort = try MosquittoBroker.freePort()
         rtspPort = try MosquittoBroker.freePort()
         self.user = user
+        self.isClosed = isClosed
         try write(paths: paths, isAPIOn: isAPIOn)
     }
 
@@ -33,11 +38,10 @@ package final class MediaServerProcess: Sendable {
             user.map { user in
                 """
                 authInternalUsers:
-                  - user: any
-                    permissions: [{action: publish}, {action: read}]
+                \(isClosed ? "" : "  - user: any\n    permissions: [{action: publish}, {action: read}]")
                   - user: \(user.name)
                     pass: \(user.password)
-                    permissions: [{action: api}]
+                    permissions: [{action: api}, {action: publish}, {action: read}]
 
                 """
             } ?? ""

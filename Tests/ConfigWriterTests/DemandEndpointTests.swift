@@ -93,9 +93,9 @@ final class DemandEndpointTests: Sendable {
         let second = endpoint()
         second.configure(listen, cameras: [front])
         await first.stop()
-        letTimePass()
         try await eventually("the second one listens") {
-            (try? await RawHTTP.send("POST", "/v1/demand/front", port: port).status) == 204
+            letTimePass()
+            return (try? await RawHTTP.send("POST", "/v1/demand/front", port: port).status) == 204
         }
         await second.stop()
         await #expect(throws: RawHTTP.Failed.self) { try await RawHTTP.send("GET", "/", port: port) }

@@ -39,7 +39,8 @@ struct DoctorReportTests {
         presence(.captureWorker, "front", into: &board)
         board.update(front) {
             $0.stream = StreamState(
-                state: .failed, leases: .init(), source: "rtsp://h", error: PublishedError(CodedError(.unauthorized, "401")))
+                state: .failed, leases: .init(), source: "rtsp://h",
+                error: PublishedError(CodedError(.unauthorized, "401")))
         }
         var report = DoctorReport()
         report.brokerIsAway("no broker", advice: "start it")

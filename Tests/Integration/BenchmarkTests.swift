@@ -202,7 +202,7 @@ extension NodeTests {
                 print(
                     "benchmark: snapshot, command to reply:",
                     String(
-                        format: "warm 1080p30 with a GOP of 2 s median %.0f ms, idle 360p pattern median %.0f ms of %d; "
+                        format: "warm 1080p30, GOP 2 s, median %.0f ms; idle 360p pattern median %.0f ms of %d; "
                             + "ffmpeg -frames:v 1 of the file: %.0f ms; ratio %.2f", median(warm) * 1000,
                         median(idle) * 1000, Self.runs, median(peer) * 1000, median(warm) / median(peer)))
             }
@@ -256,8 +256,9 @@ extension NodeTests {
                         peer.append(Date().timeIntervalSince(begin))
                         try await quiet(camera, cluster)
                     }
+                    let kind = camera == "idle" ? "an idle" : "a recording"
                     print(
-                        "benchmark: first picture at a reader of \(camera == "idle" ? "an idle" : "a recording") camera:",
+                        "benchmark: first picture at a reader of \(kind) camera:",
                         String(
                             format: "median %.0f ms, most %.0f ms of %d; ffmpeg -frames:v 1: %.0f ms; ratio %.2f",
                             own.sorted()[runs / 2] * 1000, (own.max() ?? 0) * 1000, runs, peer.sorted()[1] * 1000,

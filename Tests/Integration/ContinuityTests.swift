@@ -61,9 +61,10 @@ extension NodeTests {
                 of: whole)
         }
 
-        /// The segments one after the other, decoded: libav has nothing to say, and every picture is the source's to the
-        /// bit. Each file's time begins with its first decode time, which `inpoint 0` says; left to itself, ffmpeg begins
-        /// a file at its first key frame and would lay the leading pictures of an open group over the file before.
+        /// The segments one after the other, decoded: libav has nothing to say, and every picture is the source's to
+        /// the bit. Each file's time begins with its first decode time, which `inpoint 0` says; left to itself, ffmpeg
+        /// begins a file at its first key frame and would lay the leading pictures of an open group over the file
+        /// before.
         private func decodeInTurn(_ files: [String], _ clip: Clip) async throws {
             let folder = try Scratch.folder()
             defer { try? FileManager.default.removeItem(atPath: folder) }

@@ -123,6 +123,74 @@ extension NodeTests {
             }
         }
 
+        /// Everything is closed to strangers: API, publishing and reading.
+        @Test func aMediaServerWithUsersIsServedAndItsPasswordIsNowhere() async throws {
+            let secret = "hush-9f3c"
+            let server = try MediaServerProcess(user: (name: "keeper", password: secret), isClosed: true)
+            try await LiveCluster.run(
+                cameras: Self.camera, extra: Self.lifecycle, server: server, login: ("keeper", secret)
+            ) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                let reply = try await cluster.ask(
+                    "ON", on: "cameras/front/viewing/set", expecting: ViewingResult.self)
+                #expect(reply.result?.state == .active, "\(reply)")
+                let doctor = try await cluster.framekeeper("doctor", "--json")
+                #expect(doctor.status == 0, "\(doctor.output)")
+                let shown = try await cluster.framekeeper("config", "show")
+                for text in [try cluster.upLog(), doctor.output, shown.output] {
+                    #expect(!text.contains(secret))
+                }
+                let topics = ["cameras/front/viewing", "cameras/front/config", "mediamtx/node1", "config"]
+                for topic in topics {
+                    let payloads = cluster.log.messages(on: topic).map { String(decoding: $0.payload, as: UTF8.self) }
+                    #expect(!payloads.isEmpty && !payloads.contains { $0.contains(secret) }, "\(topic)")
+                }
+            }
+        }
+
+        /// The media server holds the connection to the camera; while it is away, the worker takes the camera itself.
+        @Test func aCameraOfTheMediaServerIsRecordedWithAndWithoutIt() async throws {
+            let camera = try RTSPCamera(
+                pipeline: "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=15/1 ! "
+                    + "x264enc tune=zerolatency key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=-1")
+            let text = """
+                  door:
+                    source: \(camera.url)
+                    ingest: mediamtx
+                """
+            try await LiveCluster.run(cameras: text, rotation: "3s", extra: Self.lifecycle) { cluster, server in
+                try await cluster.ready("door")
+                try await cluster.readyToView("door")
+                try await cluster.startRecording("door")
+                try await eventually("the worker is the server's reader", within: .seconds(15)) {
+                    cluster.mediaServer?.paths["door"]?.viewers == 1
+                }
+                server.kill()
+                let before = cluster.gaps("door").count
+                try await eventually("it records from the camera itself", within: .seconds(20)) {
+                    cluster.gaps("door").count > before && cluster.recording("door")?.state == .recording
+                }
+                try await cluster.passSegments(1, of: "door")
+                try await cluster.stopAndVerify("door")
+                #expect(cluster.gaps("door").allSatisfy { [.sourceLost, .sourceStalled].contains($0.cause) })
+                withExtendedLifetime(camera) {}
+            }
+        }
+
+        @Test func theDoctorSaysWhatIsWrongWithTheMediaServer() async throws {
+            try await LiveCluster.run(cameras: Self.camera, extra: Self.lifecycle) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                let well = try await cluster.framekeeper("doctor")
+                #expect(well.status == 0 && well.output.contains("ok       mediamtx"), "\(well.output)")
+                server.kill()
+                let sick = try await cluster.framekeeper("doctor")
+                #expect(sick.status == 1 && sick.output.contains("failed   mediamtx"), "\(sick.output)")
+                #expect(sick.output.contains("mediamtx.yml"), "it says what to do")
+            }
+        }
+
         @Test func theCommandLineHoldsAViewOpen() async throws {
             try await LiveCluster.run(cameras: Self.camera, extra: Self.lifecycle) { cluster, server in
                 try await cluster.ready("front")
@@ -236,16 +304,18 @@ struct Interleaving {
 /// A node with a media server beside it.
 enum LiveCluster {
     static func run(
-        cameras: String, rotation: String = "30m", extra: String = "", publish: String = "on_demand",
+        cameras: String, rotation: String = "30m", extra: String = "", server: MediaServerProcess? = nil,
+        login: (name: String, password: String)? = nil,
         _ body: (Cluster, MediaServerProcess) async throws -> Void
     ) async throws {
-        let server = try MediaServerProcess()
+        let server = try server ?? MediaServerProcess()
         try await server.start()
+        let credentials = login.map { "username: \($0.name)\n  password: \($0.password)" } ?? "publish: on_demand"
         let section = """
             mediamtx:
               api: \(server.api)
               rtsp: \(server.rtsp)
-              publish: \(publish)
+              \(credentials)
               hook_listen: 127.0.0.1:\(try MosquittoBroker.freePort())
             \(extra)
             """

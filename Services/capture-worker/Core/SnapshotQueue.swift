@@ -3,9 +3,9 @@ package import Domain
 
 /// The snapshots that are asked for, and the one decoding that serves them.
 ///
-/// Invariants: at most one job is under way; a request that wants what the job makes joins it, every other waits for the
-/// next one, which serves all that wait; each request leaves once, answered or refused. `WorkerCore` decides when a job
-/// may begin.
+/// Invariants: at most one job is under way; a request that wants what the job makes joins it, every other waits for
+/// the next one, which serves all that wait; each request leaves once, answered or refused. `WorkerCore` decides when a
+/// job may begin.
 package struct SnapshotQueue: Hashable, Sendable {
     package struct Request: Hashable, Sendable {
         package var token: CommandToken

@@ -131,7 +131,8 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
     package var lines: [String] {
         findings.flatMap { finding -> [String] in
             let word = finding.verdict.rawValue
-            let line = word + String(repeating: " ", count: max(1, 9 - word.count)) + "\(finding.check): \(finding.detail)"
+            let space = String(repeating: " ", count: max(1, 9 - word.count))
+            let line = "\(word)\(space)\(finding.check): \(finding.detail)"
             return [line] + (finding.advice.map { ["         \($0)"] } ?? [])
         }
     }

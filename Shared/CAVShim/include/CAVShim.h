@@ -30,7 +30,8 @@ int cav_flock_exclusive(int descriptor);
 int cav_rename_without_replacing(const char *from, const char *to);
 
 // Sets TCP_NODELAY on this process's connections to a port, and tells how many there are. libav neither sets it for
-// RTSP nor shows the socket; without it the end of a picture waits up to 40 ms for the acknowledgement of its beginning.
+// RTSP nor shows the socket; without it the end of a picture waits up to 40 ms for the acknowledgement of its
+// beginning.
 int cav_send_at_once(int port);
 
 // adjtimex(2): 1 if something disciplines the clock, 0 if nothing does (STA_UNSYNC), -1 if the kernel does not say.

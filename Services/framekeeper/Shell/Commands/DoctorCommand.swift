@@ -108,7 +108,8 @@ struct DoctorCommand: FramekeeperSubcommand {
         defer { freeaddrinfo(found) }
         var next = found
         while let candidate = next {
-            let descriptor = socket(candidate.pointee.ai_family, candidate.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
+            let type = candidate.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue)
+            let descriptor = socket(candidate.pointee.ai_family, type, 0)
             if descriptor >= 0 {
                 defer { close(descriptor) }
                 var limit = timeval(tv_sec: 3, tv_usec: 0)
