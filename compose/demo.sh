@@ -70,19 +70,19 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# await SECONDS WHAT COMMAND...: waits until the command succeeds.
+# await SECONDS WHAT COMMAND...: waits until the command succeeds; says what went wrong and returns 1 if it does not.
 await() {
     local end=$((SECONDS + $1)) what=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || { echo "FAILED: $what" >&2; tail -n 20 "$folder"/*.log >&2; exit 1; }
+        [ $SECONDS -lt $end ] || { echo "FAILED: $what" >&2; tail -n 20 "$folder"/*.log >&2; return 1; }
         sleep 0.2
     done
 }
 
 compose/rtsp-camera.py --fps 15 --gop 15 >"$folder/camera.log" 2>&1 &
 camera=$!
-await 20 "the RTSP camera did not start" grep -q rtsp:// "$folder/camera.log"
+await 20 "the RTSP camera did not start" grep -q rtsp:// "$folder/camera.log" || exit 1
 address=$(grep -m1 rtsp:// "$folder/camera.log")
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 
@@ -92,8 +92,8 @@ fk() { "$bin/framekeeper" "$@" --config config/demo.yml; }
 
 "$bin/framekeeper" up --config config/demo.yml >"$folder/node.log" 2>&1 &
 node=$!
-await 30 "the node did not start" fk status
-for name in pattern door; do await 30 "$name did not start recording" fk record start $name; done
+await 30 "the node did not start" fk status || exit 1
+for name in pattern door; do await 30 "$name did not start recording" fk record start $name || exit 1; done
 
 echo
 echo "Recording pattern (painted) and door ($address) for $seconds s; a new file every 10 s."

@@ -12,12 +12,13 @@ package struct EmbeddedBrokerPaths: Sendable, Hashable {
     package init(stateDir: String) {
         folder = stateDir + "/broker"
         let near = folder + "/socket/mqtt"
-        if near.utf8.count <= BrokerURL.socketPathBytesMax {
+        if near.utf8.count <= BrokerURL.socketPathBytesMax, !near.contains(where: \.isWhitespace) {
             socket = near
             socketFolder = folder + "/socket"
         } else {
-            // A deep state folder does not fit in a socket address. /tmp rather than $XDG_RUNTIME_DIR, since a login
-            // shell and a system service must come to the same place; whoever creates the folder checks its owner.
+            // A deep state folder does not fit in a socket address, and mosquitto ends one at a space. /tmp rather than
+            // $XDG_RUNTIME_DIR, since a login shell and a system service must come to the same place; whoever creates
+            // the folder checks its owner.
             socketFolder = "/tmp/framekeeper-\(getuid())-\(Self.digest(stateDir))"
             socket = socketFolder + "/mqtt"
         }

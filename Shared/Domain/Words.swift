@@ -15,7 +15,8 @@ package enum GapCause: String, Hashable, Sendable, Codable, CaseIterable {
     case workerDied = "worker_died"
     case storageFull = "storage_full"
     case storageFailed = "storage_failed"
-    /// Frames came faster than the disk or the encoder took them; whole groups of pictures were dropped.
+    /// Frames came faster than the disk or the encoder took them, or than a process that was held for a while; whole
+    /// groups of pictures were dropped.
     case overrun
     /// The source's timestamps broke so badly that frames could not be placed.
     case timestampFault = "timestamp_fault"

@@ -5,6 +5,8 @@ package enum SourceItem: Sendable {
     case packet(Packet)
     /// The stream changes its parameter sets or its size; comes right before the key packet that begins it.
     case formatChanged(StreamFormat)
+    /// So many pictures were due here and are lost, for want of time. The next one is a key frame.
+    case skipped(frames: Int)
     /// A file that does not loop has ended. Nothing comes after it.
     case end
 }

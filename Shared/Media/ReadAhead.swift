@@ -5,9 +5,9 @@ internal import Glibc
 /// Reads a source on a thread of its own, so that whoever takes its items may be slower than they come.
 ///
 /// Owns the thread and a queue of items that have arrived. Invariants: at most `picturesMax` pictures wait; a source
-/// that keeps time loses the oldest waiting picture when one too many comes, and `dropped` counts it, and any other is
-/// held back; audio and changes of format are never dropped; the source's end or error is the last item, for good. One
-/// thread takes; any thread may stop it, and a stop returns when the thread has ended.
+/// that keeps time loses the oldest waiting picture when one too many comes, a `skipped` in its place says so, and any
+/// other is held back; audio and changes of format are never dropped; the source's end or error is the last item, for
+/// good. One thread takes; any thread may stop it, and a stop returns when the thread has ended.
 ///
 /// Unchecked Sendable: every stored variable is touched under `mutex` only; the C objects never move.
 final class ReadAhead: @unchecked Sendable {
@@ -111,17 +111,25 @@ final class ReadAhead: @unchecked Sendable {
         locked {
             if Self.isPicture(item) {
                 while !source.paces, pictures >= picturesMax, !isStopping { pthread_cond_wait(changed, mutex) }
-                if pictures >= picturesMax, let oldest = items.firstIndex(where: Self.isPicture) {
-                    items.remove(at: oldest)
-                    droppedCount += 1
-                } else {
-                    pictures += 1
-                }
+                if pictures >= picturesMax { dropOldest() } else { pictures += 1 }
             }
             items.append(item)
             pthread_cond_broadcast(changed)
             return !Self.isLast(item) && !isStopping
         }
+    }
+
+    /// Under the lock. No picture lies before the oldest one, so what was dropped before it lies there as one item.
+    private func dropOldest() {
+        guard let oldest = items.firstIndex(where: Self.isPicture) else { return }
+        droppedCount += 1
+        for index in items[..<oldest].indices {
+            guard case .success(.skipped(let frames)) = items[index] else { continue }
+            items[index] = .success(.skipped(frames: frames + 1))
+            items.remove(at: oldest)
+            return
+        }
+        items[oldest] = .success(.skipped(frames: 1))
     }
 
     private static func isPicture(_ item: Result<SourceItem, CodedError>) -> Bool {
@@ -130,7 +138,7 @@ final class ReadAhead: @unchecked Sendable {
 
     private static func isLast(_ item: Result<SourceItem, CodedError>) -> Bool {
         switch item {
-        case .success(.packet), .success(.formatChanged): false
+        case .success(.packet), .success(.formatChanged), .success(.skipped): false
         case .success(.end), .failure: true
         }
     }

@@ -6,8 +6,8 @@ internal import Synchronization
 /// A camera without a camera: paints frames at a steady pace and encodes them.
 ///
 /// Owns the encoder. Frame n is due at start + n / fps by the monotonic clock, so that nothing drifts; the time base is
-/// one frame. A process that was held for longer than `latenessMax` goes on at the present moment, and the numbers
-/// show what was skipped, as a real camera would.
+/// one frame. A process that was held for longer than `latenessMax` goes on at the present moment, as a real camera
+/// would: it says how many frames are skipped, and the painted numbers show it.
 ///
 /// Unchecked Sendable because of `MediaSource`'s rule: one thread opens, reads and closes; the calls from elsewhere
 /// touch the wake signal and an atomic flag alone.
@@ -58,6 +58,9 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
     func next() throws(CodedError) -> SourceItem {
         guard let encoder, let frame else { throw CodedError(.internal, "the test pattern is not open") }
         try waitForTurn()
+        // The wait itself may have been held: a frame that late would seem to come after the silence.
+        let skipped = skipMissedTurns()
+        guard skipped == 0 else { return .skipped(frames: skipped) }
         let code = av_frame_make_writable(frame)
         guard code >= 0 else { throw LibavError.internal(code, "no memory for a picture") }
         paint(frame)
@@ -67,16 +70,20 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
         return .packet(try coded.packet(pts: number, dts: number, duration: 1, arrival: clock()))
     }
 
+    /// How many frames there is no sense in painting any more.
+    private func skipMissedTurns() -> Int {
+        guard let started else { return 0 }
+        let behind = clock() - (started + offset(of: frameNumber))
+        guard behind > Self.latenessMax else { return 0 }
+        let missed = TimeBase(1, Int32(pattern.fps)).ticks(in: behind)
+        frameNumber += missed
+        requestKeyFrame()
+        return Int(missed)
+    }
+
     private func waitForTurn() throws(CodedError) {
-        let now = clock()
-        let start = started ?? now
+        let start = started ?? clock()
         started = start
-        let due = start + offset(of: frameNumber)
-        if now - due > Self.latenessMax {
-            let behind = (now - due).nanoseconds
-            frameNumber += behind / (1_000_000_000 / Int64(pattern.fps))
-            requestKeyFrame()
-        }
         guard wake.wait(until: start + offset(of: frameNumber), clock: clock) else { throw wake.reason }
     }
 

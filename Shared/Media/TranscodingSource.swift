@@ -9,7 +9,8 @@ internal import Synchronization
 /// Owns the source, and once that has shown what it delivers, a reader thread, a decoder, a scaler and an encoder.
 /// Invariants: each picture becomes one packet with the picture's own arrival and timestamps; a picture that does not
 /// decode and one that the encoder has no time for are dropped and counted, and never half encoded; the next packet
-/// after `requestKeyFrame()` is a key frame. Audio is not touched.
+/// after `requestKeyFrame()` is a key frame. What the encoder had no time for is told as `skipped`, at most
+/// once in a group of pictures, since it ends a file. Audio is not touched.
 ///
 /// Unchecked Sendable because of `MediaSource`'s rule: one thread opens, reads and closes; the calls from elsewhere
 /// touch the source, the reader and atomics alone, and `reader` is set under its lock.
@@ -28,9 +29,17 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     private let settings: EncoderSettings
     private let wantsKey = Atomic<Bool>(false)
     private let undecodable = Atomic<Int>(0)
+    /// Pictures between those that the reader dropped and the next group.
+    private let leftOut = Atomic<Int>(0)
     private let reader = Mutex<ReadAhead?>(nil)
     private var work: Work?
     private var badInARow = 0
+    /// The picture to encode next.
+    private var held: Packet?
+    /// Pictures that were left out and not told yet.
+    private var skipped = 0
+    /// The picture with which it went on after the last ones that were left out.
+    private var resumedAt: MonotonicTime?
 
     /// What is made for one format of the source.
     private struct Work {
@@ -53,7 +62,7 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
 
     var notes: [String] {
         var notes = source.notes
-        let dropped = reader.withLock { $0?.dropped ?? 0 }
+        let dropped = reader.withLock { $0?.dropped ?? 0 } + leftOut.load(ordering: .relaxed)
         if dropped > 0 { notes.append("\(dropped) pictures dropped: the encoder does not keep up") }
         let bad = undecodable.load(ordering: .relaxed)
         if bad > 0 { notes.append("\(bad) pictures dropped: they do not decode") }
@@ -90,14 +99,39 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     func next() throws(CodedError) -> SourceItem {
         guard work != nil, let reader = reader.withLock({ $0 }) else { return try source.next() }
         while true {
+            if let packet = held.take(), let encoded = try encode(packet) { return .packet(encoded) }
             switch try reader.take() {
             case .formatChanged(let changed): return .formatChanged(try begin(changed))
-            case .end: return .end
+            case .skipped(let frames): skipped += frames
+            case .end: return skipped > 0 ? tellSkipped() : .end
             case .packet(let packet):
                 guard packet.track == .video else { return .packet(packet) }
-                if let encoded = try encode(packet) { return .packet(encoded) }
+                guard skipped > 0 else {
+                    held = packet
+                    continue
+                }
+                if resumes(with: packet) { return tellSkipped() }
             }
         }
+    }
+
+    /// After pictures were lost: goes on with a key frame, unless it has just done so. An encoder that is always too
+    /// slow would make a file of every few pictures.
+    private func resumes(with packet: Packet) -> Bool {
+        guard resumedAt.map({ packet.arrival - $0 >= settings.gop }) ?? true else {
+            skipped += 1
+            leftOut.add(1, ordering: .relaxed)
+            return false
+        }
+        resumedAt = packet.arrival
+        wantsKey.store(true, ordering: .releasing)
+        held = packet
+        return true
+    }
+
+    private func tellSkipped() -> SourceItem {
+        defer { skipped = 0 }
+        return .skipped(frames: skipped)
     }
 
     /// Makes what the pictures of a format need; the first one comes out as a key frame.

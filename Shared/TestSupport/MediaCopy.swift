@@ -17,6 +17,7 @@ package struct MediaCopy {
     private var writer: SegmentWriter?
     private var segmentStart: Int64?
     private var frames = 0
+    package private(set) var skipped = 0
 
     package init(storage: String, segmentSeconds: Duration) {
         self.storage = storage
@@ -48,6 +49,7 @@ package struct MediaCopy {
                 format = changed
                 formats.append(changed)
                 mustCut = true
+            case .skipped(let frames): skipped += frames
             case .packet(let packet):
                 if packet.track == .video, packet.isKey {
                     try cutIfDue(at: packet, format, mustCut)

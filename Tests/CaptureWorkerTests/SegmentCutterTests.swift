@@ -143,6 +143,33 @@ extension SegmentCutter.Decision {
                 == SegmentCutter.EndedGap(from: at(5.02), to: at(5.02), cause: .workerDied, framesLost: nil))
     }
 
+    @Test func whatTheSourceLeftOutIsACountedGap() {
+        var cutter = begun()
+        cutter.leaveOut(9, at: at(0.5))
+        let first = cutter.accept(frame(1, key: true)).opening
+        #expect(first?.firstFrame == 0 && first?.gap == nil, "what came before a session's first frame is not of it")
+        _ = cutter.accept(frame(2))
+        cutter.leaveOut(5, at: at(7))
+        #expect(!cutter.isOpen)
+        cutter.leaveOut(2, at: at(8))
+        _ = cutter.accept(frame(9))
+        let opening = cutter.accept(frame(10, key: true)).opening
+        #expect(opening?.firstFrame == 10)
+        #expect(
+            opening?.gap == SegmentCutter.EndedGap(from: at(2), to: at(10), cause: .overrun, framesLost: 8))
+    }
+
+    @Test func whatIsLeftOutWhileTheDiskFailsDoesNotOpenAFile() {
+        var cutter = begun()
+        _ = cutter.accept(frame(1, key: true))
+        cutter.lose(.storageFull, at: at(1), firstLost: 0, mayOpen: false)
+        cutter.leaveOut(5, at: at(2))
+        let refused = cutter.accept(frame(3, key: true))
+        #expect(refused == .skip)
+        cutter.allowOpening()
+        #expect(cutter.accept(frame(4, key: true)).opening?.gap?.framesLost == 7)
+    }
+
     @Test func wishesAreBounded() {
         var cutter = begun()
         for _ in 0..<SegmentCutter.wishesMax {

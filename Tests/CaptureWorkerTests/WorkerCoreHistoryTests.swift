@@ -68,7 +68,8 @@ import Testing
             #expect(life.session != nil)
             if let session = life.session { life.ended.append(session) }
             life.session = nil
-        case .loseFrames, .setSchedule, .cut, .allowOpening, .requestKeyFrame, .openPublisher, .closePublisher,
+        case .takeFolder, .loseFrames, .setSchedule, .cut, .allowOpening, .requestKeyFrame, .openPublisher,
+            .closePublisher,
             .lookAtReaders, .takeSnapshot, .publishStream, .publishRecording, .publishViewing, .publishSnapshot,
             .emitSegment, .emitGap, .reply, .refuse, .remember, .wake, .exit:
             break

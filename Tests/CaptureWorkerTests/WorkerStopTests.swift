@@ -9,11 +9,40 @@ import Testing
 struct WorkerStopTests {
     @Test("It ends at once while it still waits for its folder")
     func beforeTheFolder() {
-        for cause in [StopCause.signal, .fenced, .failed] {
+        for cause in [StopCause.signal, .fenced] {
             var bench = CoreBench()
             #expect(bench.step(.stopDemanded(cause)).contains(.exit(cause)))
             #expect(bench.step(.started(nil, tail: nil)) == [])
         }
+    }
+
+    @Test("A folder that cannot be used is waited for, said and asked for again; it ends at once meanwhile")
+    func refusedFolder() throws {
+        var bench = CoreBench()
+        let error = CodedError(.storageFailed, "read-only")
+        var waits: [Duration] = []
+        for attempt in 0..<7 {
+            let told = bench.step(.folderRefused(error)).contains { effect in
+                guard case .publishRecording(let state) = effect else { return false }
+                return state.state == .failed && state.error?.code == .storageFailed
+            }
+            #expect(told == (attempt == 0))
+            let retryAt = try #require(bench.core.nextWake)
+            waits.append(retryAt - bench.now.monotonic)
+            #expect(bench.step(.woke, after: retryAt - bench.now.monotonic).contains(.takeFolder))
+            #expect(!bench.step(.woke).contains(.takeFolder), "one at a time")
+        }
+        #expect(waits == [1, 2, 4, 8, 16, 30, 30].map { .seconds($0) })
+        let start = bench.start()
+        #expect(start.effects.contains(.refuse(start.token, error)))
+        var stopped = bench
+        #expect(stopped.step(.stopDemanded(.signal)).contains(.exit(.signal)))
+        let started = bench.step(.started(nil, tail: nil)).contains { effect in
+            guard case .publishRecording(let state) = effect else { return false }
+            return state.state == .off && state.error == nil
+        }
+        #expect(started)
+        #expect(bench.start().effects.begun != nil)
     }
 
     @Test("A disk that hangs holds it back for a while only")

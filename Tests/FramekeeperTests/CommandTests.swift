@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @Suite("The command line, as a person runs it")
@@ -84,6 +85,18 @@ struct CommandTests {
                 environment: ["DEMO_FOLDER": "/tmp/x", "DEMO_PORT": "18830", "DEMO_RTSP": "rtsp://127.0.0.1:8554/door"])
             #expect(answer.exit == 0, "\(answer.errors)")
         }
+    }
+
+    @Test("What the annotated configuration does not comment out is the default, as it says")
+    func manualShowsDefaults() throws {
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).map { "/\($0)" }.joined()
+        let manual = try String(contentsOfFile: "\(root)/config/framekeeper.yml", encoding: .utf8)
+        let fixture = try CommandFixture(manual)
+        let shown = try fixture.run("config", "show", "--json")
+        let bare = "cameras: {front: {source: \"test://pattern?size=640x360&fps=15\"}}\n"
+        try bare.write(toFile: fixture.configuration, atomically: true, encoding: .utf8)
+        let defaults = try fixture.run("config", "show", "--json")
+        #expect(shown.exit == 0 && shown.output == defaults.output)
     }
 
     @Test("Without a broker every command of the bus ends with 69 and says what to do")

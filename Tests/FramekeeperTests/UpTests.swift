@@ -78,6 +78,29 @@ struct UpTests {
         #expect(stopped.last?.contains("child=broker") == true, "the broker goes last")
     }
 
+    @Test("A state folder with spaces in its path is no hindrance, with a password neither")
+    func spaces() async throws {
+        let port = try CommandFixture.freePort()
+        let fixture = try CommandFixture(
+            """
+            node: test
+            broker: {url: "embedded://127.0.0.1:\(port)", username: me, password: secret}
+            state_dir: "my own  state"
+            cameras: {pattern: {source: "test://pattern"}}
+            """)
+        let process = try start(fixture)
+        defer { process.signal(SIGTERM) }
+        try await eventually("the worker is there", within: .seconds(30)) {
+            let status = process.exitStatus()
+            try #require(status == nil, "\(text(fixture.folder + "/up.log"))")
+            return try fixture.run("status", "--json").output.contains("\"availability\":\"online\"")
+        }
+        #expect(FileManager.default.fileExists(atPath: fixture.folder + "/my own  state/broker/passwords"))
+        process.signal(SIGINT)
+        try await eventually("it ends", that: { process.exitStatus() == 0 })
+        #expect(FileManager.default.fileExists(atPath: fixture.folder + "/my own  state/broker/data/mosquitto.db"))
+    }
+
     @Test("A recording is taken, proved, exported; a file that somebody removes is missed, also by a rebuilt ledger")
     func recording() async throws {
         let node = try Node()
@@ -93,6 +116,7 @@ struct UpTests {
             let shown = try fixture.run("recordings", "list", "--json").output
             return (4...20).contains { shown.contains("\"segments\":\($0)") }
         }
+        try exportOfWhatIsBeingWritten(fixture)
         #expect(try fixture.run("record", "stop", "pattern").exit == 0)
         try await eventually("the whole session is in the ledger and proved", within: .seconds(60)) {
             let verified = try fixture.run("recordings", "verify", "--json", "--decode")
@@ -101,11 +125,24 @@ struct UpTests {
         let export = ["recordings", "export", "--camera", "pattern", "--from", "1h", "-o", "clip.mp4"]
         let exported = try fixture.run(export)
         #expect(exported.exit == 0 && exported.output.hasPrefix("clip.mp4: "), "\(exported.errors)")
+        #expect(exported.errors == "", "nothing is left out")
         let twice = try fixture.run(export)
         #expect(twice.exit != 0 && twice.errors.contains("choose another name"))
         node.process.signal(SIGINT)
         try await eventually("it ends", that: { node.process.exitStatus() == 0 })
         try missAFile(fixture)
+    }
+
+    private func exportOfWhatIsBeingWritten(_ fixture: CommandFixture) throws {
+        let said = try fixture.run("recordings", "export", "--camera", "pattern", "--from", "1h", "-o", "now.mp4")
+        #expect(said.exit == 0 && said.errors.contains("pattern is still being written"), "\(said.errors)")
+        #expect(said.errors.contains("framekeeper rotate pattern"))
+        let json = try fixture.run(
+            "recordings", "export", "--camera", "pattern", "--from", "1h", "-o", "json.mp4", "--json")
+        #expect(json.output.contains("\"still_written\":[\"pattern\"]"), "\(json.output)")
+        let past = try fixture.run(
+            "recordings", "export", "--camera", "pattern", "--from", "2000-01-01", "--to", "2000-01-02", "-o", "p.mp4")
+        #expect(past.exit == 1 && !past.errors.contains("still being written"), "\(past.errors)")
     }
 
     /// With the node down: a file goes, then the ledger too.

@@ -186,6 +186,8 @@ final class MessageLog: Sendable {
         }
     }
 
+    /// Of which something was said.
+    var topics: Set<String> { content.withLock { Set($0.newest.keys) } }
     var connects: Int { content.withLock { $0.connects } }
     /// Forgets the newest states, so that only what is said from now on counts.
     func forgetStates() { content.withLock { $0.newest = [:] } }

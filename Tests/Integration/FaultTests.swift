@@ -1,6 +1,8 @@
+import Bus
 import BusContract
 import Domain
 import Foundation
+import Logging
 import TestSupport
 import Testing
 
@@ -114,7 +116,7 @@ extension NodeTests {
                 broker.kill()
                 cluster.log.forgetStates()
                 try await broker.start(isForgetting: true)
-                let settled = try await settle(cluster)
+                let settled = try await settle(cluster, broker)
                 #expect(settled <= 5, "retained state was complete after \(settled) s")
                 try await passFrames(cluster, seconds: 5)
                 try await verify(cluster)
@@ -125,17 +127,44 @@ extension NodeTests {
             }
         }
 
-        /// Waits until all retained state is on the bus again; returns how many seconds that took.
-        private func settle(_ cluster: Cluster) async throws -> Double {
-            let camera = CameraID(unchecked: "front")
+        /// Waits until all retained state is on the bus again; returns how many seconds that took. What counts is what
+        /// the broker tells somebody who comes only now: whoever listened before hears more.
+        private func settle(_ cluster: Cluster, _ broker: MosquittoBroker) async throws -> Double {
             let back = Date()
+            let camera = CameraID(unchecked: "front")
             try await eventually("retained state is complete again", within: .seconds(20)) {
-                cluster.recording("front")?.state == .recording && cluster.stream("front")?.state == .active
-                    && cluster.log.state(CameraAvailability.self, at: camera) == .online
-                    && cluster.log.state(RotationState.self, at: camera) != nil
-                    && cluster.log.state(StorageState.self, at: NodeID(unchecked: "node1")) != nil
+                let told = try await retained(broker)
+                return told.state(RecordingState.self, at: camera)?.state == .recording
+                    && told.state(StreamState.self, at: camera)?.state == .active
+                    && told.state(CameraAvailability.self, at: camera) == .online
+                    && told.state(RotationState.self, at: camera) != nil
+                    && told.state(StorageState.self, at: NodeID(unchecked: "node1")) != nil
+                    && Self.services.allSatisfy { service in
+                        told.topics.contains { $0.hasPrefix("services/\(service)/") }
+                    }
             }
             return Date().timeIntervalSince(back)
+        }
+
+        private static let services = ["capture-worker", "rotation-service", "config-writer", "framekeeper"]
+
+        /// What the broker retains, as one who comes now hears it.
+        private func retained(_ broker: MosquittoBroker) async throws -> MessageLog {
+            let told = MessageLog()
+            let fresh = BusClient(
+                settings: BusSettings(endpoint: broker.tcpEndpoint, clientID: "fresh-\(UUID().uuidString)"),
+                now: { WallTime(milliseconds: 0) }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let listener = Task { for await input in fresh.inputs { told.take(input) } }
+            fresh.subscribe(["cameras/#", "services/#", "storage/#", "config"])
+            fresh.start()
+            // Retained messages come at once; what does not come soon is not there yet, and somebody looks again.
+            let deadline = Date().addingTimeInterval(0.3)
+            try await eventually("the broker has told", within: .seconds(20)) {
+                told.connects > 0 && Date() >= deadline
+            }
+            await fresh.stop()
+            listener.cancel()
+            return told
         }
 
         /// Boundaries on time although nobody could say when, no gap, and each segment once in the ledger.

@@ -1,6 +1,7 @@
 import BusContract
 import Domain
 import Foundation
+import Ledger
 import TestSupport
 import Testing
 
@@ -53,6 +54,55 @@ extension NodeTests {
                 #expect(late < 1, "the gap begins with the silence, not \(late) s later")
                 server.kill()
             }
+        }
+
+        /// A worker that is held, by a person or by a machine without memory: the frames of that time are lost, and
+        /// nobody was there to see it.
+        @Test(arguments: ["test://pattern?size=160x120&fps=25", "MJPEG"])
+        func aWorkerIsHeldAndGoesOn(source: String) async throws {
+            let clip = try Scratch.folder()
+            defer { try? FileManager.default.removeItem(atPath: clip) }
+            var address = source
+            if source == "MJPEG" {
+                _ = try await Tool.run(
+                    "ffmpeg",
+                    [
+                        "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=20", "-c:v",
+                        "mjpeg",
+                        "\(clip)/clip.avi",
+                    ])
+                address = "file://\(clip)/clip.avi?loop=1"
+            }
+            let camera = "  front:\n    source: \"\(address)\"\n    encoder: {gop: 1s}"
+            try await Cluster.run(cameras: camera, rotation: "2s") { cluster in
+                try await cluster.startRecording("front")
+                try await cluster.passSegments(1, of: "front")
+                try cluster.signal("capture-worker.front", SIGSTOP)
+                let held = Date()
+                try await eventually("five seconds pass", within: .seconds(20)) {
+                    Date().timeIntervalSince(held) >= 5
+                }
+                try cluster.signal("capture-worker.front", SIGCONT)
+                try await cluster.passSegments(2, of: "front")
+                try await cluster.stopAndVerify("front")
+                try checkHeld(cluster, isLive: source != "MJPEG")
+            }
+        }
+
+        private func checkHeld(_ cluster: Cluster, isLive: Bool) throws {
+            let ledger = try LedgerStore(storage: cluster.storage, access: .reader, now: WallTime(milliseconds: 0))
+            let gaps = try ledger.gaps(LedgerQuery())
+            print("worker held for 5 s: gaps", gaps.map { "\($0.cause) \($0.framesLost ?? 0)" })
+            #expect(gaps.allSatisfy { $0.cause == .overrun })
+            #expect(gaps.map { $0.framesLost ?? 0 } == cluster.holes("front"))
+            // A file waits; what its encoder has no time for when it catches up is lost like a camera's.
+            guard isLive else { return }
+            let gap = try #require(gaps.first)
+            #expect(gaps.count == 1)
+            let seconds = Double(gap.to.milliseconds - gap.from.milliseconds) / 1000
+            #expect(seconds > 4.5)
+            let missing = seconds * 25 - 1
+            #expect(abs(Double(gap.framesLost ?? 0) - missing) <= 2, "\(missing) frames are missing")
         }
 
         private static func cameras(_ port: Int) -> String {

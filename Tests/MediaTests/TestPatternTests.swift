@@ -1,5 +1,6 @@
 import Domain
 import Media
+import Synchronization
 import TestSupport
 import Testing
 
@@ -53,6 +54,32 @@ import Testing
             if packet.isKey { keys.append(index) }
         }
         #expect(keys == [0, 7])
+    }
+
+    /// A process that was stopped, or a machine that is too slow.
+    @Test func framesThatAreTooLateAreSkippedAndCounted() throws {
+        let clock = SteppedClock()
+        let source = MediaSources.make(
+            .testPattern(.init(width: 64, height: 64, fps: 25)), encoder: EncoderSettings(gop: .seconds(60)),
+            audio: false, openTimeout: .seconds(5), stallTimeout: .seconds(5), clock: { clock.now })
+        defer { source.close() }
+        _ = try source.open()
+        guard case .packet = try source.next() else { throw CodedError(.internal, "no frame") }
+        clock.step(by: .milliseconds(1000))
+        guard case .packet(let late) = try source.next() else { throw CodedError(.internal, "no frame") }
+        #expect(late.pts == 1, "what is less than a second late is still painted")
+        clock.step(by: .seconds(8))
+        guard case .skipped(let frames) = try source.next() else { throw CodedError(.internal, "nothing skipped") }
+        #expect(frames == 223)
+        guard case .packet(let next) = try source.next() else { throw CodedError(.internal, "no frame") }
+        #expect(next.isKey && next.pts == 225, "the pattern's own numbers show what is missing")
+    }
+
+    /// Stands still but for its steps.
+    final class SteppedClock: Sendable {
+        private let time = Mutex(MonotonicTime.zero)
+        var now: MonotonicTime { time.withLock { $0 } }
+        func step(by span: Duration) { time.withLock { $0 = $0 + span } }
     }
 
     @Test func aPatternWaitingForItsFrameCanBeInterrupted() throws {

@@ -129,10 +129,26 @@ import Testing
         guard case .packet(let first) = try source.next() else { throw CodedError(.internal, "no picture") }
         #expect(first.isKey)
         try await eventually("pictures are dropped") { !source.notes.isEmpty }
-        while case .packet = try source.next() { frames += 1 }
+        var skipped = 0
+        var mustBeKey = false
+        reading: while true {
+            switch try source.next() {
+            case .packet(let packet):
+                frames += 1
+                if mustBeKey { #expect(packet.isKey, "a recording goes on with the next picture") }
+                mustBeKey = false
+            case .skipped(let count):
+                #expect(count > 0)
+                skipped += count
+                mustBeKey = true
+            case .formatChanged: Issue.record("the format does not change")
+            case .end: break reading
+            }
+        }
         let note = try #require(source.notes.first)
         let dropped = try #require(note.split(separator: " ").first.flatMap { Int($0) })
         #expect(dropped > 0 && frames + dropped == 100)
+        #expect(skipped == dropped, "what is lost is told in its place")
     }
 
     @Test func damagedPicturesAreDroppedAndCounted() throws {

@@ -47,6 +47,7 @@ struct Promises {
 enum Sabotage: Sendable, CaseIterable {
     case none
     case dropsPictureAtBoundary, dropsPictureAtOpening, reusesNumbers, forgetsGaps, neverRotates, forgetsLeases
+    case forgetsMissed
 
     func applied(to decision: SegmentCutter.Decision) -> SegmentCutter.Decision {
         guard self == .reusesNumbers, case .cut(var opening) = decision else { return decision }

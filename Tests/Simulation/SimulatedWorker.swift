@@ -57,6 +57,10 @@ final class SimulatedWorker {
     var file: OpenFile?
     var wakeToken = 0
     var newestReport: MonotonicTime = .zero
+    /// SIGSTOP: nothing runs until then, and what comes waits in the process; pictures do not wait.
+    var hungUntil = MonotonicTime.zero
+    /// Pictures that came meanwhile.
+    var missed = 0
     var stream: StreamState?
     var recording: RecordingState?
     /// The connection to the media server that is open or being opened.

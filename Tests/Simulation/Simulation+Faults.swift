@@ -5,7 +5,8 @@ import TestSupport
 
 /// What can happen to the world.
 enum Fault: CaseIterable {
-    case workerKilled, rotationKilled, rotationHung, brokerRestarted, brokerForgot, linkBroken, cameraUnplugged
+    case workerKilled, workerHung, rotationKilled, rotationHung, brokerRestarted, brokerForgot, linkBroken,
+        cameraUnplugged
     case cameraSilent, diskFull, diskFailed, diskSlow, clockStepped, mediaServerGone
 }
 
@@ -37,6 +38,7 @@ extension Simulation {
     private func begin(_ fault: Fault) {
         switch fault {
         case .workerKilled: killWorker()
+        case .workerHung: worker?.hungUntil = clock.now + random.duration(in: .seconds(1) ... .seconds(20))
         case .rotationKilled: killRotation()
         case .rotationHung:
             hangRotation(for: random.duration(in: .seconds(5)...settings.rotation.interval * 3))
@@ -89,7 +91,7 @@ extension Simulation {
         case .diskFull, .diskFailed: disk.failure = nil
         case .diskSlow: isDiskSlow = false
         case .mediaServerGone: isMediaServerUp = true
-        case .workerKilled, .rotationKilled, .rotationHung, .linkBroken, .clockStepped: break
+        case .workerKilled, .workerHung, .rotationKilled, .rotationHung, .linkBroken, .clockStepped: break
         }
     }
 

@@ -88,6 +88,7 @@ extension Simulation {
 
     private func perform(_ effect: WorkerEffect) {
         switch effect {
+        case .takeFolder: promises.breaks(2, "a folder that was there is taken again")
         case .openSource(let run, _):
             worker?.wantedRun = run
             worker?.hasKeyFrame = false
@@ -176,6 +177,11 @@ extension Simulation {
     func pictureArrives() {
         guard let picture = camera.take(), let process = worker, process.run != 0 else { return }
         promises.pictures += 1
+        guard process.hungUntil <= clock.now else {
+            process.missed += 1
+            return
+        }
+        leaveOutMissed()
         if picture.isKey, !process.hasKeyFrame {
             process.hasKeyFrame = true
             report(.keyFrameCame(run: process.run))
@@ -184,6 +190,18 @@ extension Simulation {
         process.group.append(picture)
         guardAgainstOverrun(picture)
         record(picture)
+    }
+
+    /// The source says what it had no time for before it hands over the next picture.
+    private func leaveOutMissed() {
+        guard let process = worker, process.missed > 0 else { return }
+        note("\(process.missed) pictures missed")
+        promises.excuse(.overrun, at: clock.now)
+        let wasOpen = process.cutter.isOpen
+        if settings.sabotage != .forgetsMissed { process.cutter.leaveOut(process.missed, at: clock.now) }
+        process.missed = 0
+        process.group.removeAll()
+        if wasOpen, !process.cutter.isOpen { put(.close(.error)) }
     }
 
     private func guardAgainstOverrun(_ picture: SimulatedCamera.Picture) {

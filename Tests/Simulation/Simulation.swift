@@ -105,7 +105,20 @@ final class Simulation {
             gaps: promises.gaps, trace: promises.trace)
     }
 
+    /// What waits for a worker that hangs.
+    private func isHeld(_ due: Due) -> Bool {
+        guard let worker, worker.hungUntil > clock.now else { return false }
+        return switch due {
+        case .worker, .woke, .sourceAnswers, .stallEnds, .recorderTurns, .viewers: true
+        case .delivered(let delivery): delivery.to == .worker
+        case .startWorker, .acknowledged, .reconnect, .fault, .healed, .person, .personAsksAgain, .calm, .calmEnds,
+            .rotation:
+            false
+        }
+    }
+
     private func handle(_ due: Due) {
+        if let worker, isHeld(due) { return agenda.add(due, at: worker.hungUntil) }
         switch due {
         case .worker(let event, let process): if process == worker?.id { tell(event) }
         case .woke(let token, let process):

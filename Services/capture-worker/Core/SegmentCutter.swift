@@ -254,6 +254,13 @@ extension SegmentCutter {
         self.place = place
     }
 
+    /// Frames that came and that the source had no time for. They end the open segment, and their numbers are used up.
+    package mutating func leaveOut(_ frames: Int, at time: MonotonicTime) {
+        if isOpen { lose(.overrun, at: time) }
+        guard frames > 0, let gap = place?.gap, gap.isCounted else { return }
+        place?.nextFrame += UInt64(frames)
+    }
+
     /// The disk takes files again.
     package mutating func allowOpening() { mayOpen = true }
 }

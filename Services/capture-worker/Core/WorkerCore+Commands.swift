@@ -4,6 +4,7 @@ internal import Domain
 /// Commands, and the replies that wait for what they set off.
 extension WorkerCore {
     mutating func commanded(_ command: CameraCommand, token: CommandToken, at now: Now) -> [WorkerEffect] {
+        if let error = folder.error, stopCause == nil { return [.refuse(token, error)] }
         guard isStarted, stopCause == nil else {
             return [.refuse(token, CodedError(.notReady, "the worker of \(settings.camera) is starting or stopping"))]
         }

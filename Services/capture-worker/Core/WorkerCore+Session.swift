@@ -6,6 +6,7 @@ extension WorkerCore {
     /// Takes up what the worker before this one had begun.
     mutating func started(_ memory: WorkerMemory?, tail: SessionTail?, at now: Now) -> [WorkerEffect] {
         isStarted = true
+        folder = FolderWait()
         guard let memory else { return takeStandingLease(at: now) }
         let isSameBoot = memory.boot == settings.boot
         leases = LeaseBook(memory.leases, at: now)
@@ -27,6 +28,15 @@ extension WorkerCore {
             clock.wall = max(clock.wall, end)
         }
         return effects + resume(remembered, tail: tail, clock: clock, end: end, at: now)
+    }
+
+    /// A disk that is away or read-only may come back, and nobody but this worker would notice.
+    mutating func folderRefused(_ error: CodedError, at now: Now) -> [WorkerEffect] {
+        guard !isStarted else { return [] }
+        folder.error = error
+        folder.failures += 1
+        folder.retryAt = now.monotonic + Self.storageBackoff.delay(attempt: folder.failures, chance: 0.5)
+        return []
     }
 
     private mutating func takeStandingLease(at now: Now) -> [WorkerEffect] {
@@ -226,6 +236,10 @@ extension WorkerCore {
             leases: leases.leases(for: .recording).map {
                 RecordingState.Lease(holder: $0.holder, since: $0.since, until: $0.until)
             })
+        if let error = folder.error, stopCause == nil {
+            state.state = .failed
+            state.error = PublishedError(error)
+        }
         guard let session, stopCause == nil else { return state }
         state.session = session.id
         state.since = session.since

@@ -84,6 +84,10 @@ extension WorkerCore {
     mutating func woke(at now: Now) -> [WorkerEffect] {
         var effects = streamEffects(.woke, at: now)
         effects += publisherEffects(.woke, at: now)
+        if let retryAt = folder.retryAt, retryAt <= now.monotonic {
+            folder.retryAt = nil
+            effects.append(.takeFolder)
+        }
         if let retryAt = session?.storageRetryAt, retryAt <= now.monotonic {
             session?.storageRetryAt = nil
             effects.append(.allowOpening)

@@ -79,6 +79,13 @@ package struct WorkerCore: Hashable, Sendable {
         var storageRetryAt: MonotonicTime?
     }
 
+    /// Why a worker has not started: the disk does not give it its folder.
+    struct FolderWait: Hashable, Sendable {
+        var error: CodedError?
+        var failures = 0
+        var retryAt: MonotonicTime?
+    }
+
     /// A command whose reply waits for something to happen.
     struct Waiter: Hashable, Sendable {
         enum Wish: Hashable, Sendable {
@@ -138,6 +145,7 @@ package struct WorkerCore: Hashable, Sendable {
     var closesAt: [UseCase: MonotonicTime] = [:]
     var waiters: [Waiter] = []
     var isStarted = false
+    var folder = FolderWait()
     var stopCause: StopCause?
     /// With `stopCause`: when the process ends even if its last file is not complete.
     var exitBy: MonotonicTime?
@@ -171,6 +179,7 @@ package struct WorkerCore: Hashable, Sendable {
     private mutating func perform(_ event: WorkerEvent, at now: Now) -> [WorkerEffect] {
         switch event {
         case .started(let memory, let tail): started(memory, tail: tail, at: now)
+        case .folderRefused(let error): folderRefused(error, at: now)
         case .commanded(let command, let token): commanded(command, token: token, at: now)
         case .planReceived(let plan): planReceived(plan, at: now)
         case .sourceOpened(let facts, let run): sourceOpened(facts, run: run)
@@ -200,7 +209,10 @@ package struct WorkerCore: Hashable, Sendable {
             // Told to stop while it still waited for its folder: there is nothing to finish.
             return settleStop(at: now)
         }
-        guard isStarted else { return [] }
+        guard isStarted else {
+            // What nothing is known of yet is not published, but that no recording is possible.
+            return folder.error == nil ? [] : announce(at: now)
+        }
         var effects: [WorkerEffect] = []
         if stopCause == nil {
             expireLeases(at: now)
@@ -257,7 +269,7 @@ package struct WorkerCore: Hashable, Sendable {
         let lingering = leases.isLeased(.viewing) ? nil : closesAt[.viewing]
         let others = [
             leases.nextDeadline, stream.nextDeadline, publisher.nextDeadline, snapshots.nextDeadline, lingering,
-            session?.storageRetryAt, exitBy,
+            session?.storageRetryAt, folder.retryAt, exitBy,
         ].compactMap { $0 }
         return (waiting + others).min()
     }

@@ -5,6 +5,8 @@ package import Domain
 package enum WorkerEvent: Hashable, Sendable {
     /// The process is up and its folder is its own; with what an earlier one left.
     case started(WorkerMemory?, tail: SessionTail?)
+    /// The camera's folder cannot be used now: `takeFolder` has failed.
+    case folderRefused(CodedError)
     case commanded(CameraCommand, CommandToken)
     case planReceived(RotationState)
     case sourceOpened(SourceFacts, run: Int)
@@ -16,7 +18,7 @@ package enum WorkerEvent: Hashable, Sendable {
     /// The first part of a segment is on disk.
     case firstPartWritten(SessionID, index: Int)
     case segmentClosed(SegmentClosed)
-    /// Frames were dropped because the disk did not keep up.
+    /// Frames were dropped because the disk or the encoder did not keep up, or the process was held.
     case overran(SessionID)
     /// No file can be written. The session waits.
     case storageFailed(SessionID, CodedError)
@@ -39,8 +41,6 @@ package enum WorkerEvent: Hashable, Sendable {
 /// Why a worker stops.
 package enum StopCause: Hashable, Sendable {
     case signal, fenced
-    /// The folder cannot be used.
-    case failed
 }
 
 /// Stands for the reply that a command wants; the Shell knows the address.
@@ -146,6 +146,8 @@ package struct SegmentClosed: Hashable, Sendable {
 
 /// What the Shell must do.
 package enum WorkerEffect: Hashable, Sendable {
+    /// Try again for the camera's folder; answer with `started` or `folderRefused`.
+    case takeFolder
     case openSource(run: Int, via: SourceRoute)
     case closeSource
     /// The frames of the running source stop; the open segment ends.

@@ -140,6 +140,7 @@ final class CapturePipeline: Sendable {
                 case .packet(let packet):
                     if !source.paces { recorder.queue.waitForRoom() }
                     guard take(packet, format: format, feed: &feed, source: source) else { return }
+                case .skipped(let frames): skip(frames, run: run)
                 case .formatChanged(let changed):
                     format = changed
                     feed.beginsFormat = true
@@ -196,6 +197,20 @@ final class CapturePipeline: Sendable {
             state.cutter.lose(.overrun, at: frame.time, mayOpen: false)
             recorder.queue.put(.close(.error))
             if let session = state.cutter.session { report(.overran(session)) }
+        }
+    }
+
+    /// What the source had no time for is an overrun like that of a disk. Pre-roll begins anew: it has no holes either.
+    private func skip(_ frames: Int, run: Int) {
+        state.withLock { state in
+            guard state.run == run else { return }
+            state.ring.removeAll()
+            state.stats.dropped += UInt64(frames)
+            guard let session = state.cutter.session else { return }
+            let wasOpen = state.cutter.isOpen
+            state.cutter.leaveOut(frames, at: ServiceClock.now().monotonic)
+            if wasOpen { recorder.queue.put(.close(.error)) }
+            report(.overran(session))
         }
     }
 

@@ -83,11 +83,11 @@ package struct CaptureWorker {
         return switch cause {
         case .signal: .done
         case .fenced: .fenced
-        case .failed: .failed
         }
     }
 
-    /// Waits for the camera's folder: an older worker that was just fenced may still be finishing its last file.
+    /// Waits for the camera's folder: an older worker that was just fenced may still be finishing its last file. A disk
+    /// that refuses is the Core's to try again.
     private func takeFolder() {
         let folder = "\(camera.storage.path)/\(camera.id)"
         BlockingThread.start("folder-lock") { [inbox, logger] in
@@ -96,7 +96,10 @@ package struct CaptureWorker {
                 inbox.put(.folderTaken(try FileLock.wait("\(folder)/.lock")))
             } catch {
                 logger.error("folder not usable", metadata: ["folder": "\(folder)", "error": "\(error)"])
-                inbox.put(.happened(.stopDemanded(.failed)))
+                let code: ErrorCode = error.code == .storageFull ? .storageFull : .storageFailed
+                let refusal = CodedError(
+                    code, "the camera's folder cannot be used: \(error.message)", cause: error.cause)
+                inbox.put(.happened(.folderRefused(refusal)))
             }
         }
     }
@@ -247,6 +250,7 @@ extension CaptureWorker {
 
     private func perform(_ effect: WorkerEffect, desk: inout CommandDesk, timers: inout Timers) async {
         switch effect {
+        case .takeFolder: takeFolder()
         case .openSource(let run, let route): pipeline.openSource(run: run, via: route)
         case .closeSource: pipeline.closeSource()
         case .loseFrames(let cause): pipeline.loseFrames(cause)
@@ -367,9 +371,10 @@ extension CaptureWorker {
         case .publisherConnected: logger.info("published")
         case .publisherFailed(let error, _): logger.warning("not published", metadata: ["error": "\(error)"])
         case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
-        case .overran: logger.error("frames dropped, the disk does not keep up")
+        case .overran: logger.error("frames dropped, the disk or the encoder does not keep up")
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
-        case .started, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded, .segmentOpened,
+        case .started, .folderRefused, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded,
+            .segmentOpened,
             .firstPartWritten, .sessionEnded, .readersReported, .readersCounted, .snapshotTaken(_, .success), .woke:
             break
         }

@@ -30,6 +30,11 @@ struct EmbeddedBroker: Sendable {
                 "broker.url is embedded and mosquitto is not installed: run apt install mosquitto, or name a broker "
                     + "with broker.url: mqtt://HOST")
         }
+        // A path is written to the end of its line, spaces and all; what ends a line would begin another setting.
+        guard !configuration.stateDir.utf8.contains(where: { $0 < 0x20 }) else {
+            throw CodedError(
+                .invalidArgument, "state_dir holds a control character, which the broker's configuration cannot hold")
+        }
         try checkPort(host, port)
         let paths = EmbeddedBrokerPaths(stateDir: configuration.stateDir)
         try AtomicFile.createFolder(paths.folder + "/data", mode: 0o700)

@@ -40,6 +40,12 @@ struct Terminal: Sendable {
         }
     }
 
+    /// What a person should know beside the answer: on standard error, so that the answer stays what it is.
+    func remark(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+
     func print(json value: some Encodable) throws(CommandFailure) {
         do throws(CodedError) {
             print(String(decoding: try BusCodec.json(value), as: UTF8.self))

@@ -8,9 +8,10 @@ internal import Synchronization
 
 /// One storage folder with its ledger: performs what the Core decides about it.
 ///
-/// Owns the folder's `.ledger.lock`, the ledger, and two queues: one for what is short (writing rows, counting,
-/// deleting), one for scans, which may read for minutes. Invariants: rows are written in the order of the calls; a
-/// ledger that fails is tried again with the next call, and a damaged one is moved aside and begun anew, which a scan
+/// Owns the folder's `.ledger.lock`, the ledger, and two queues: one for what is short (opening the ledger, writing
+/// rows, counting, deleting), one for scans, which may read for minutes. Invariants: the ledger is opened and closed on
+/// the short queue alone, and no lock is held while the disk is waited for; rows are written in the order of the calls;
+/// a ledger that fails is tried again with the next call, and a damaged one is moved aside and begun anew, which a scan
 /// then fills. No call blocks its caller. Created and called by `RotationService`.
 final class StorageRoom: Sendable {
     /// Tombstones of deleted segments are kept for as long as an event may still be under way, and a week more.
@@ -41,7 +42,7 @@ final class StorageRoom: Sendable {
     /// - Returns: false if another rotation-service owns the folder.
     func enter() -> Bool {
         do throws(CodedError) {
-            _ = try ledger()
+            _ = try ledgerOfScan()
             return true
         } catch {
             logger.error("ledger not usable", metadata: ["folder": "\(folder)", "reason": "\(error)"])
@@ -52,8 +53,14 @@ final class StorageRoom: Sendable {
     /// After everything that was asked for, but a scan, which can begin again.
     func leave() async {
         await withCheckedContinuation { continuation in
-            short.async { continuation.resume() }
+            short.async { [self] in
+                close()
+                continuation.resume()
+            }
         }
+    }
+
+    private func close() {
         do throws(CodedError) {
             let ledger = open.withLock { $0.ledger.take() }
             try ledger?.close()
@@ -64,21 +71,30 @@ final class StorageRoom: Sendable {
 
     // MARK: The ledger
 
+    /// On the short queue, where opening it may take its time: nobody else opens it meanwhile.
     private func ledger() throws(CodedError) -> LedgerStore {
-        try open.withLock { open throws(CodedError) in
-            if let ledger = open.ledger { return ledger }
-            if open.lock == nil {
-                try AtomicFile.createFolder(folder.path)
-                guard let lock = try FileLock.take("\(folder)/\(LedgerStore.lockName)") else {
-                    throw CodedError(.conflict, "another rotation-service owns \(folder)")
-                }
-                open.lock = lock
+        dispatchPrecondition(condition: .onQueue(short))
+        if let ledger = open.withLock({ $0.ledger }) { return ledger }
+        if open.withLock({ $0.lock == nil }) {
+            try AtomicFile.createFolder(folder.path)
+            guard let lock = try FileLock.take("\(folder)/\(LedgerStore.lockName)") else {
+                throw CodedError(.conflict, "another rotation-service owns \(folder)")
             }
-            let ledger = try LedgerStore(storage: folder.path, access: .owner, now: ServiceClock.now().wall)
-            open.ledger = ledger
-            log(ledger.origin)
-            return ledger
+            open.withLock { $0.lock = lock }
         }
+        let ledger = try LedgerStore(storage: folder.path, access: .owner, now: ServiceClock.now().wall)
+        open.withLock { $0.ledger = ledger }
+        log(ledger.origin)
+        return ledger
+    }
+
+    /// From elsewhere; waits for what the short queue is about only if the ledger is not open.
+    private func ledgerOfScan() throws(CodedError) -> LedgerStore {
+        if let ledger = open.withLock({ $0.ledger }) { return ledger }
+        let opened: Result<LedgerStore, CodedError> = short.sync {
+            do throws(CodedError) { return .success(try ledger()) } catch { return .failure(error) }
+        }
+        return try opened.get()
     }
 
     private func log(_ origin: LedgerStore.Origin) {
@@ -140,7 +156,7 @@ final class StorageRoom: Sendable {
     }
 
     private func scanned(_ scope: ScanScope) throws(CodedError) -> ScanCounts {
-        let ledger = try ledger()
+        let ledger = try ledgerOfScan()
         let scan = DiskScan(store: ledger, inspector: MediaInspector(), now: { ServiceClock.now().wall })
         let report: ScanReport
         switch scope {

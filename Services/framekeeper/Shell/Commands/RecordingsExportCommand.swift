@@ -13,7 +13,8 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         discussion: """
             The range is widened to key frames. A session is exported whole without --from and --to. Several sessions of
             the range become one file; time without frames stays time, so that the clip's clock is the camera's. What a
-            session repeats of the one before, as its pre-roll, stands in both.
+            session repeats of the one before, as its pre-roll, stands in both. A file that is still being written is
+            left out, and the command says so; framekeeper rotate CAMERA completes it.
             Example: framekeeper recordings export --camera front --from 10m --to 5m -o clip.mp4
             """)
 
@@ -42,6 +43,8 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         var frames: Int
         var durationSeconds: Double
         var bytes: Int64
+        /// Cameras of the range whose newest file is not complete and not in the clip.
+        var stillWritten: [CameraID]
     }
 
     func perform() async throws(CommandFailure) -> ServiceExit {
@@ -51,6 +54,7 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
             try command.join(configuration, terminal)
         }
         terminal.progress("", isLast: true)
+        for camera in report.stillWritten { terminal.remark(Self.leftOut(camera)) }
         if options.json {
             try terminal.print(json: report)
         } else {
@@ -62,8 +66,14 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         return .done
     }
 
+    private static func leftOut(_ camera: CameraID) -> String {
+        "the newest part of \(camera) is still being written and not in the clip; framekeeper rotate \(camera) "
+            + "completes it"
+    }
+
     private func join(_ configuration: ClusterConfiguration, _ terminal: Terminal) throws(CommandFailure) -> Report {
-        let (folder, rows) = try rows(configuration)
+        let (folder, all) = try rows(configuration)
+        let rows = all.filter { $0.state == .closed }
         var pieces: [SegmentJoiner.Piece] = []
         var start: WallTime?
         for row in rows {
@@ -85,7 +95,8 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
             return Report(
                 file: output, sessions: Set(rows.map(\.session)).count, segments: pieces.count,
                 frames: joined.videoFrames,
-                durationSeconds: joined.duration.publishedSeconds, bytes: joined.bytes)
+                durationSeconds: joined.duration.publishedSeconds, bytes: joined.bytes,
+                stillWritten: Self.written(all))
         } catch {
             throw CommandFailure(.failed, error.description, hint: hint(error), code: error.code)
         }
@@ -123,26 +134,33 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         return sessions.sorted { ($0[0].startedAt, $0[0].session) < ($1[0].startedAt, $1[0].session) }.flatMap { $0 }
     }
 
-    /// The complete segments of the range, session after session.
+    private static func written(_ rows: [SegmentRecord]) -> [CameraID] {
+        Set(rows.filter { $0.state == .open }.map(\.camera)).sorted { $0.rawValue < $1.rawValue }
+    }
+
+    /// The segments of the range, session after session; at least one is complete.
     private func rows(
         _ configuration: ClusterConfiguration
     ) throws(CommandFailure) -> (folder: RecordingArchive.Folder, rows: [SegmentRecord]) {
         let archive = try RecordingArchive.open(configuration)
         let chosen = try session.map { prefix throws(CommandFailure) in try archive.session(prefix).session.id }
         let query = LedgerQuery(
-            camera: camera, session: chosen, from: from?.time, to: to?.time, states: [.closed])
+            camera: camera, session: chosen, from: from?.time, to: to?.time, states: [.closed, .open])
         var found: [(folder: RecordingArchive.Folder, rows: [SegmentRecord])] = []
+        var open: [CameraID] = []
         for folder in archive.folders {
             do throws(CodedError) {
                 let rows = Self.inOrder(try folder.ledger.segments(query))
-                if !rows.isEmpty { found.append((folder, rows)) }
+                open += Self.written(rows)
+                if rows.contains(where: { $0.state == .closed }) { found.append((folder, rows)) }
             } catch {
                 throw CommandFailure(error)
             }
         }
         guard let first = found.first else {
             throw CommandFailure(
-                .failed, "no complete file lies in that range", hint: "framekeeper recordings list shows what there is",
+                .failed, "no complete file lies in that range",
+                hint: open.first.map(Self.leftOut) ?? "framekeeper recordings list shows what there is",
                 code: .invalidArgument)
         }
         guard found.count == 1 else {
