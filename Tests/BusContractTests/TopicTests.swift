@@ -46,6 +46,7 @@ import Testing
         #expect(CameraCommandTopic(topic: "cameras/front/recording/set")?.noun == "recording")
         #expect(target("groups/all/rotation/set") == .group(.all))
         #expect(target("cameras/FRONT/recording/set") == .invalidCamera("FRONT"))
+        #expect(target("groups/../recording/set") == .invalidGroup(".."))
         #expect(target("groups/NO/rotation/set") == nil)
         #expect(target("cameras/front/recording") == nil)
     }
