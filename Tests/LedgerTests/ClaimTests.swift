@@ -135,9 +135,9 @@ import Testing
                 """)
         }
         // The right name with false numbers: those of the file come back.
-        try poison("UPDATE segment SET bytes = 9223372036854775807, knowledge = 1 WHERE idx = 1")
+        try poison("UPDATE segment SET bytes = 9223372036854775807, knowledge = 1 WHERE idx = 2")
         try poison("UPDATE segment SET frames = 300, last_frame = 299, knowledge = 1 WHERE idx = 0")
-        try poison("INSERT INTO gap SELECT session, 1772366405000, camera, 1772366406000, 'overrun', 5 FROM session")
+        try poison("INSERT INTO gap SELECT id, 1772366405000, camera, 1772366406000, 'overrun', 5 FROM session")
         let holdings = try store.holdings(oldestPerCamera: 10)
         #expect(holdings.count == 1 && holdings[0].bytes > 0)
         #expect(try store.totalBytes() == .max)

@@ -49,7 +49,13 @@ import Testing
             #expect(reply.status == .ok)
         }
         for path in files + ["\(fixture.storage)/\(old)"] { #expect(FileManager.default.fileExists(atPath: path)) }
-        #expect(try fixture.rows().filter { $0.camera == fixture.front } == rows)
+        // A file does not say why it ended, so that word is believed; nothing is deleted for it.
+        let after = try fixture.rows().filter { $0.camera == fixture.front }.map { row in
+            var row = row
+            row.reason = nil
+            return row
+        }
+        #expect(after == rows)
         try await fixture.stop()
     }
 }
