@@ -287,6 +287,8 @@ package struct CameraCommandTopic: Hashable, Sendable {
         case group(GroupID)
         /// The level is not a camera id; kept to be quoted in the refusal.
         case invalidCamera(String)
+        /// As `invalidCamera`, for a group.
+        case invalidGroup(String)
     }
 
     package var target: Target
@@ -301,8 +303,8 @@ package struct CameraCommandTopic: Hashable, Sendable {
         if let levels = Self.everyCamera.levels(of: topic) {
             target = CameraID(rawValue: levels[0]).map(Target.camera) ?? .invalidCamera(levels[0])
             noun = levels[1]
-        } else if let levels = Self.everyGroup.levels(of: topic), let group = GroupID(rawValue: levels[0]) {
-            target = .group(group)
+        } else if let levels = Self.everyGroup.levels(of: topic) {
+            target = GroupID(rawValue: levels[0]).map(Target.group) ?? .invalidGroup(levels[0])
             noun = levels[1]
         } else {
             return nil

@@ -122,3 +122,11 @@ package struct ByteCount: Hashable, Sendable, Comparable, Codable, CustomStringC
         try container.encode(bytes)
     }
 }
+
+extension FixedWidthInteger {
+    /// The sum, or the nearest number that the type holds: for totals of what others wrote.
+    package func addingClamped(_ other: Self) -> Self {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? (other < 0 ? .min : .max) : sum
+    }
+}

@@ -4,19 +4,20 @@ package import Domain
 /// rotation-service and by the command line.
 ///
 /// Invariants: no file is deleted here and none is moved, but for partials that `SegmentInspecting` finishes; a file
-/// that cannot be read is reported and left. What is known, complete and of the same size is not opened, but for the
-/// first segment after a hole in the numbers, once. Running it twice changes nothing more; interrupted, it can begin
-/// again. Blocks for as long as it reads. When to scan does not belong here.
+/// that cannot be read is reported and left. A row that no file can bear out is dropped. What is known, complete and
+/// of the same size is not opened, but for the first segment after a hole in the numbers, once. Running it twice
+/// changes nothing more; interrupted, it can begin again. Blocks for as long as it reads. When to scan does not belong
+/// here.
 package struct DiskScan: Sendable {
     /// A partial file that was written to so recently may have a worker that has not locked it yet.
     package static let partialAgeMin: Duration = .seconds(5)
     /// Rows per transaction.
     static let batchMax = 200
 
-    private let store: LedgerStore
-    private let inspector: any SegmentInspecting
-    private let disk: StorageDisk
-    private let now: @Sendable () -> WallTime
+    let store: LedgerStore
+    let inspector: any SegmentInspecting
+    let disk: StorageDisk
+    let now: @Sendable () -> WallTime
 
     package init(store: LedgerStore, inspector: any SegmentInspecting, now: @escaping @Sendable () -> WallTime) {
         self.store = store
@@ -34,8 +35,10 @@ package struct DiskScan: Sendable {
         let cameras = camera.map { [$0] } ?? Set(present + known).sorted()
         let unreadable = try store.unreadable()
         for camera in cameras {
+            try dropImpossible(of: camera, &report)
             var pass = Pass(unreadable: unreadable, known: try store.closedBytes(of: camera))
             try scan(camera, &pass, &report)
+            try mendGaps(of: camera, &report)
         }
         return report
     }
@@ -46,6 +49,8 @@ package struct DiskScan: Sendable {
         /// Sizes of complete files by path.
         var known: [String: Int64]
         var seen: Set<String> = []
+        /// Partial files that this scan found without a whole frame.
+        var empty: Set<String> = []
         var segments: [SegmentRecord] = []
         var gaps: [GapRecord] = []
     }
@@ -121,6 +126,7 @@ package struct DiskScan: Sendable {
             case .empty:
                 report.empty += 1
                 pass.seen.remove(file.path.relativePath)
+                pass.empty.insert(file.path.relativePath)
             case .finished:
                 report.opened += 1
                 guard let complete = disk.file(at: file.path.completed) else { return }
@@ -174,22 +180,26 @@ package struct DiskScan: Sendable {
         of camera: CameraID, _ pass: inout Pass, _ report: inout ScanReport
     ) throws(CodedError) {
         var gone: [(session: SessionID, index: Int)] = []
+        var never: [(session: SessionID, index: Int)] = []
         for row in try store.segments(LedgerQuery(camera: camera, states: [.open, .closed])) {
             guard !pass.seen.contains(row.path) else { continue }
-            guard let path = SegmentPath(relativePath: row.path), path.camera == camera else {
-                gone.append((row.session, row.index))
-                report.missing.append(row.path)
-                continue
-            }
+            guard let path = row.place else { continue }
             if disk.file(at: path) != nil || pass.seen.contains(path.completed.relativePath) { continue }
             if path.isPartial, let complete = disk.file(at: path.completed) {
                 _ = try take(complete, isRecovered: false, &pass, &report)
+                continue
+            }
+            // Begun, never ended, and no trace of a file: nothing can be missed of it.
+            if row.knowledge == .opened, !pass.empty.contains(row.path) {
+                never.append((row.session, row.index))
+                report.dropped.append(row.path)
                 continue
             }
             gone.append((row.session, row.index))
             report.missing.append(row.path)
         }
         try store.mark(gone, .missing, now: now())
+        try store.drop(never)
         let lost = pass.unreadable.keys.filter { path in
             SegmentPath(relativePath: path).map { $0.camera == camera && disk.file(at: $0) == nil } ?? true
         }

@@ -1,3 +1,4 @@
+internal import BusContract
 package import Domain
 internal import GRDB
 
@@ -35,21 +36,26 @@ extension LedgerStore {
         let rows = try Row.fetchAll(
             db,
             sql: """
-                SELECT state, camera, coalesce(sum(bytes), 0) AS bytes, max(started_ms) AS newest
+                SELECT state, camera, total(min(max(bytes, 0), \(RecordingLimits.bytesMax))) AS bytes,
+                    max(started_ms) AS newest
                 FROM segment WHERE state IN ('closed', 'open') GROUP BY state, camera
                 """)
         for row in rows {
             guard let camera = CameraID(rawValue: row["camera"]) else { continue }
             let known = totals[camera] ?? (0, .min)
-            let bytes: Int64 = row["state"] == SegmentRecord.State.closed.rawValue ? row["bytes"] : 0
-            totals[camera] = (known.bytes + bytes, max(known.newest, row["newest"]))
+            let isClosed = row["state"] == SegmentRecord.State.closed.rawValue
+            let bytes: Int64 = isClosed ? Self.clamped(row["bytes"]) : 0
+            totals[camera] = (known.bytes.addingClamped(bytes), max(known.newest, row["newest"]))
         }
         return totals
     }
 
+    /// SQLite's `sum` fails where 64 bits do not hold the result; `total` does not, and is exact up to 2^53.
+    static func clamped(_ total: Double) -> Int64 { Int64(exactly: total.rounded()) ?? .max }
+
     /// The size of each complete file of a camera that the ledger knows, by its path. Left out is the first segment
     /// after a hole in the numbers until its file was read: the event of the gap may have found nobody on the bus, and
-    /// that file tells of it.
+    /// that file tells of it. So is one that reaches into its successor: one of the two tells what is not so.
     func closedBytes(of camera: CameraID) throws(CodedError) -> [String: Int64] {
         try read { db in
             var sizes: [String: Int64] = [:]
@@ -60,8 +66,14 @@ extension LedgerStore {
                     WHERE camera = ? AND state = 'closed' AND bytes IS NOT NULL AND (
                         idx = 0 OR knowledge = ? OR first_frame = (
                             SELECT last_frame + 1 FROM segment WHERE session = here.session AND idx = here.idx - 1))
+                        AND (knowledge = ? OR NOT EXISTS (
+                            SELECT 1 FROM segment WHERE session = here.session AND idx = here.idx + 1
+                                AND first_frame <= here.last_frame))
                     """,
-                arguments: [camera.rawValue, SegmentRecord.Knowledge.inspected.rawValue])
+                arguments: [
+                    camera.rawValue, SegmentRecord.Knowledge.inspected.rawValue,
+                    SegmentRecord.Knowledge.inspected.rawValue,
+                ])
             while let row = try rows.next() { sizes[row["path"]] = row["bytes"] }
             return sizes
         }

@@ -88,9 +88,9 @@ extension LedgerStore {
         filter.add("state = 'closed'")
         filter.add("camera = ?", camera?.rawValue)
         return try read {
-            try Int64.fetchOne(
-                $0, sql: "SELECT coalesce(sum(bytes), 0) FROM segment \(filter.clause)", arguments: filter.arguments)
-                ?? 0
+            let total = try Double.fetchOne(
+                $0, sql: "SELECT total(bytes) FROM segment \(filter.clause)", arguments: filter.arguments)
+            return Self.clamped(total ?? 0)
         }
     }
 

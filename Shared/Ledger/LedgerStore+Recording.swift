@@ -117,6 +117,7 @@ extension LedgerStore {
                         WHEN excluded.started_exactly > started_exactly THEN excluded.started_ms
                         WHEN excluded.started_exactly < started_exactly THEN started_ms
                         ELSE min(started_ms, excluded.started_ms) END,
+                    camera = CASE WHEN excluded.started_exactly > started_exactly THEN excluded.camera ELSE camera END,
                     started_exactly = max(started_exactly, excluded.started_exactly)
                 """,
             arguments: [

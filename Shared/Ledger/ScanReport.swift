@@ -18,6 +18,8 @@ package struct ScanReport: Hashable, Sendable {
     /// Rows whose file is not there any more.
     package var missing: [String] = []
     package var quarantined: [Quarantined] = []
+    /// Rows and gaps that the files contradict, or that can never have been true: they were taken out of the ledger.
+    package var dropped: [String] = []
     /// Partial files that a worker is writing.
     package var open = 0
     /// Partial files without a whole frame.

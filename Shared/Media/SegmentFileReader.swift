@@ -11,7 +11,8 @@ package enum SegmentFileReader {
     ///
     /// Errors: `storageFailed` where the file cannot be read.
     package static func inspect(_ path: String) throws(CodedError) -> SegmentInspection {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Neither a link to elsewhere nor a pipe that never answers.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { throw LibavError.storage(errno, "cannot read \(path)") }
         defer { close(descriptor) }
         return try inspect(descriptor, path)
@@ -20,6 +21,9 @@ package enum SegmentFileReader {
     static func inspect(_ descriptor: Int32, _ path: String) throws(CodedError) -> SegmentInspection {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw LibavError.storage(errno, "cannot read \(path)") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw CodedError(.storageFailed, "\(path) is not a regular file")
+        }
         var walk = SegmentWalk(fileBytes: Int64(status.st_size))
         while let wanted = walk.wants {
             let bytes = try read(descriptor, path, at: wanted.offset, count: wanted.count)

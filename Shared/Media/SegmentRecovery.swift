@@ -15,7 +15,7 @@ package enum SegmentRecovery {
         guard partialPath.hasSuffix(SegmentPath.partialSuffix) else {
             throw CodedError(.invalidArgument, "not a partial segment: \(partialPath)")
         }
-        let descriptor = open(partialPath, O_RDWR | O_CLOEXEC)
+        let descriptor = open(partialPath, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
             throw LibavError.storage(errno, "cannot open \(partialPath)")

@@ -46,7 +46,8 @@ import Testing
         #expect(CameraCommandTopic(topic: "cameras/front/recording/set")?.noun == "recording")
         #expect(target("groups/all/rotation/set") == .group(.all))
         #expect(target("cameras/FRONT/recording/set") == .invalidCamera("FRONT"))
-        #expect(target("groups/NO/rotation/set") == nil)
+        #expect(target("groups/../recording/set") == .invalidGroup(".."))
+        #expect(target("groups/NO/rotation/set") == .invalidGroup("NO"))
         #expect(target("cameras/front/recording") == nil)
     }
 

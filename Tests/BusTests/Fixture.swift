@@ -87,7 +87,10 @@ private let clockStart = ContinuousClock.now
 let front = CameraID(unchecked: "front")
 
 func segment(_ index: Int) throws -> SegmentEvent {
-    SegmentEvent(
-        event: .opened, session: SessionID(high: 1, low: 2), index: index, node: NodeID(unchecked: "here"),
-        file: "front/\(index)", startedAt: WallTime(milliseconds: 1_790_000_000_000), firstFrame: UInt64(index) * 10)
+    let session = SessionID(high: 1, low: 2)
+    let startedAt = WallTime(milliseconds: 1_790_000_000_000)
+    let path = SegmentPath(camera: front, startedAt: startedAt, session: session, index: index, isPartial: true)
+    return SegmentEvent(
+        event: .opened, session: session, index: index, node: NodeID(unchecked: "here"), file: path.relativePath,
+        startedAt: startedAt, firstFrame: UInt64(index) * 10)
 }

@@ -23,6 +23,8 @@ struct CommandTests {
             ["record", "stop", "front", "--holder", "a b"], ["watch", "--count", "0"],
             ["recordings", "export", "-o", "x"], ["recordings", "export", "--camera", "front", "-o", "x"],
             ["recordings", "list", "--since", "yesterdayish"],
+            ["record", "start", "front", "--for", "0s"], ["watch", "a+b"], ["watch", "#/a"], ["watch", "a/b#"],
+            ["recordings", "export", "--session", "a", "-o", "-"],
             ["recordings", "export", "--camera", "a", "--from", "1m", "--to", "2m", "-o", "x"],
             ["config", "rollback", "0"], ["config", "rollback", "last"], ["config", "history", "--limit", "0"],
         ])

@@ -51,6 +51,21 @@ struct ContinuityCheckTests {
         return all
     }
 
+    @Test("Numbers that nobody can have counted are faults, and no sum of them traps")
+    func monstrous() {
+        let monsters = segments(4).map { segment in
+            var segment = segment
+            segment.frames = .max
+            segment.lastFrame = .max
+            segment.found = nil
+            return segment
+        }
+        let lost = (0..<3).map {
+            GapFacts(from: Self.start, to: Self.start + .seconds($0), cause: .overrun, framesLost: .max)
+        }
+        #expect(!faults(monsters, lost).isEmpty)
+    }
+
     @Test("Whole sessions, in whatever order they are given")
     func whole() {
         #expect(faults([]) == [])

@@ -216,6 +216,9 @@ extension NodeTests {
                 "long camera", "ON", .unknownCamera,
                 topic: "cameras/" + String(repeating: "a", count: 64) + "/recording/set"),
             Hostile("camera of a snowman", "ON", .unknownCamera, topic: "cameras/☃/recording/set"),
+            Hostile("no such group", "ON", .unknownCamera, topic: "groups/nobody/recording/set"),
+            Hostile("group of dots", "ON", .invalidArgument, topic: "groups/../recording/set"),
+            Hostile("no such node", "REPAIR", .invalidArgument, topic: "storage/moon/set"),
             Hostile("empty camera", "ON", .unknownCamera, topic: "cameras//recording/set"),
         ]
 
@@ -224,8 +227,7 @@ extension NodeTests {
                 try await cluster.ready("front")
                 try await cluster.ready("back")
                 cluster.bus.subscribe(["replies/hostile"])
-                let pids = try processes(cluster)
-                let before = cluster.recording("front")
+                let before = try await Picture(cluster)
                 for (number, hostile) in Self.hostile.enumerated() {
                     let id = "c\(number)"
                     try await send(hostile, correlation: id, to: cluster)
@@ -233,8 +235,7 @@ extension NodeTests {
                     #expect(reply.error?.code == hostile.code, "\(hostile): \(reply)")
                     if hostile.isRetained { try await clear(hostile.topic, cluster) }
                 }
-                #expect(cluster.recording("front") == before)
-                #expect(try processes(cluster) == pids)
+                #expect(try await Picture(cluster) == before)
                 #expect(try cluster.files("front").isEmpty)
                 #expect(FileManager.default.fileExists(atPath: cluster.storage))
                 print("hostile input: \(Self.hostile.count) refused with the right code, nothing changed")

@@ -24,7 +24,11 @@ import Testing
     }
 
     @Test func theLedgerIsRebuiltFromTheFilesAlone() throws {
-        let manifests = (0..<6).map { fixture.manifest($0, gap: $0 == 3 ? fixture.gap(before: 3) : nil) }
+        let manifests = (0..<6).map { index in
+            var manifest = fixture.manifest(index, gap: index == 3 ? fixture.gap(before: 3) : nil)
+            if index >= 3 { manifest.firstFrame += 1 }
+            return manifest
+        }
         for manifest in manifests {
             try fixture.writeFile(manifest)
             try record(fixture.opened(manifest), fixture.closed(manifest))

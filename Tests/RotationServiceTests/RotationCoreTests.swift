@@ -33,9 +33,22 @@ import Testing
     private static func segment(
         _ kind: SegmentEvent.Kind, _ index: Int, session: SessionID = session, node: NodeID = attic
     ) -> SegmentEvent {
-        SegmentEvent(
-            event: kind, session: session, index: index, node: node, file: "front/\(index)", startedAt: noon,
+        let path = SegmentPath(
+            camera: front, startedAt: noon, session: session, index: index, isPartial: kind == .opened)
+        return SegmentEvent(
+            event: kind, session: session, index: index, node: node, file: path.relativePath, startedAt: noon,
             firstFrame: 0)
+    }
+
+    @Test func anEventThatNamesAnothersFileIsToldAndChangesNothing() {
+        let core = CoreUnderTest(Self.settings())
+        let event = Self.segment(.closed, 0)
+        let effects = core.handle(.segmentReported(Self.back, event), at: Self.at(0))
+        #expect(effects.contains(.tellImplausible(Self.back, event)))
+        #expect(!effects.contains { if case .recordSegment = $0 { true } else { false } })
+        #expect(
+            core.handle(.segmentReported(Self.front, event), at: Self.at(0)).contains(
+                .recordSegment(Self.main, Self.front, event)))
     }
 
     private static func scans(_ effects: [RotationEffect]) -> [ScanScope] {
@@ -325,6 +338,27 @@ import Testing
         #expect(Self.refusals(invalid).first?.code == .unknownCamera)
         #expect(Self.refusals(invalid).first?.message.utf8.count ?? 999 < 100)
         #expect(!invalid.contains { if case .refuse(_, _, .some) = $0 { true } else { false } })
+    }
+
+    @Test func groupsAndNodesThatNobodyHasAreRefused() {
+        var settings = Self.settings()
+        settings.knownGroups = [GroupID(unchecked: "yard")]
+        settings.knownNodes.insert(NodeID(unchecked: "cellar"))
+        let core = CoreUnderTest(settings)
+        _ = core.handle(.busConnected, at: Self.at(0))
+        _ = core.handle(.peerReported(NodeID(unchecked: "shed"), isOnline: false), at: Self.at(1))
+        func codes(_ target: CommandedCamera) -> [ErrorCode] {
+            Self.refusals(core.handle(.cameraCommanded(target, CommandToken(number: 1)), at: Self.at(5))).map(\.code)
+        }
+        for name in ["yard", "all"] { #expect(codes(.group(GroupID(unchecked: name))) == []) }
+        for name in ["cellar", "shed"] { #expect(codes(.node(NodeID(unchecked: name))) == []) }
+        #expect(codes(.group(GroupID(unchecked: "ghosts"))) == [.unknownCamera])
+        #expect(codes(.invalidGroup("..")) == [.invalidArgument])
+        #expect(codes(.node(NodeID(unchecked: "moon"))) == [.invalidArgument])
+        #expect(codes(.invalidNode("..")) == [.invalidArgument])
+        // A worker with a file of its own may be in any group.
+        _ = core.handle(.availabilityReported(CameraID(unchecked: "stray"), .online), at: Self.at(6))
+        #expect(codes(.group(GroupID(unchecked: "ghosts"))) == [])
     }
 
     @Test func rightAfterAConnectTheAnnouncementsAreAwaited() {

@@ -70,6 +70,10 @@ import Testing
             let reply = try await fixture.ask("ON", topic, expecting: RecordingResult.self)
             #expect(reply.error?.code == .unknownCamera, "\(topic)")
         }
+        for topic in ["groups/ghosts/recording/set", "groups/../recording/set", "storage/moon/set", "storage/../set"] {
+            let reply = try await fixture.ask("ON", topic, expecting: RecordingResult.self)
+            #expect(reply.status == .error, "\(topic)")
+        }
         try await fixture.stop()
     }
 
@@ -98,24 +102,28 @@ import Testing
         let fixture = try await ServiceFixture()
         try fixture.start()
         _ = try await fixture.ask("REPAIR", "storage/node/set", expecting: StorageResult.self)
-        func publish(_ index: Int) {
+        let session = SessionID(high: 5, low: 5)
+        func publish(_ index: Int) throws {
             let at = WallTime(milliseconds: 1_772_366_400_000) + .seconds(index * 2)
+            let path = SegmentPath(
+                camera: fixture.front, startedAt: at, session: session, index: index, isPartial: false)
+            try fixture.write(path, bytes: 1000)
             fixture.client.publish(
                 SegmentEvent(
-                    event: .closed, session: SessionID(high: 5, low: 5), index: index, node: NodeID(unchecked: "node"),
-                    file: "front/2026-03-01/12-00-0\(index).000Z_00000000_\(index).mp4", startedAt: at,
-                    endedAt: at + .seconds(2), durationSeconds: 2, frames: 50, firstFrame: UInt64(index) * 50,
-                    lastFrame: UInt64(index) * 50 + 49, bytes: 1000, reason: .rotation), to: fixture.front)
+                    event: .closed, session: session, index: index, node: NodeID(unchecked: "node"),
+                    file: path.relativePath, startedAt: at, endedAt: at + .seconds(2), durationSeconds: 2, frames: 50,
+                    firstFrame: UInt64(index) * 60,
+                    lastFrame: UInt64(index) * 60 + 49, bytes: 1000, reason: .rotation), to: fixture.front)
             fixture.client.publish(
                 GapEvent(
-                    session: SessionID(high: 5, low: 5), from: at - .seconds(1), to: at, cause: .sourceLost),
+                    session: session, from: at - .milliseconds(index * 500), to: at, cause: .sourceLost),
                 to: fixture.front)
         }
-        publish(0)
+        try publish(0)
         try await eventually("the first is there") { try fixture.rows().map(\.index) == [0] }
         try await fixture.stop()
-        publish(1)
-        publish(1)
+        try publish(1)
+        try publish(1)
         try fixture.start()
         try await eventually("the second is there, once") { try fixture.rows().map(\.index) == [0, 1] }
         let reader = try LedgerStore(storage: fixture.storage, access: .reader, now: ServiceClock.now().wall)

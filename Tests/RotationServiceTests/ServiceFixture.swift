@@ -95,6 +95,13 @@ final class ServiceFixture {
         return copy.paths
     }
 
+    /// A file that is none but by its name and size.
+    func write(_ path: SegmentPath, bytes: Int) throws {
+        try FileManager.default.createDirectory(
+            atPath: "\(storage)/\(path.folder)", withIntermediateDirectories: true)
+        try Data(repeating: 7, count: bytes).write(to: URL(fileURLWithPath: "\(storage)/\(path)"))
+    }
+
     /// As a worker that died a minute ago leaves it: partial, torn, unlocked.
     func makePartial(_ path: String) throws {
         let partial = path.dropLast(SegmentPath.suffix.count) + SegmentPath.partialSuffix

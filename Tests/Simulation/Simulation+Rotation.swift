@@ -115,6 +115,7 @@ extension Simulation {
         case .recordGap(let folder, _, let event):
             if let failure = disk.failure { return later(.ledgerFailed(folder, failure)) }
             record(event)
+        case .tellImplausible(_, let event): preconditionFailure("a worker's own event is refused: \(event)")
         case .scan(let folder, let scope):
             let end = clock.now + random.duration(in: .milliseconds(5) ... .milliseconds(500))
             agenda.add(.rotation(.scanned(folder, scope, process: rotation.process)), at: end)

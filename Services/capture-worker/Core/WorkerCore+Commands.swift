@@ -65,6 +65,9 @@ extension WorkerCore {
         guard wish - now.monotonic <= RotationSettings.intervalMax else {
             return [.refuse(token, CodedError(.invalidArgument, "at: lies more than a day ahead"))]
         }
+        guard wish - now.monotonic >= .zero - RotationSettings.intervalMax else {
+            return [.refuse(token, CodedError(.invalidArgument, "at: lies more than a day back"))]
+        }
         if command.at != nil, isCut(wish, newest: newest, newestWish: session.newestWish, at: now.monotonic) {
             let result = RotationResult(
                 camera: settings.camera, session: session.id, segment: segment,

@@ -35,7 +35,7 @@ package struct ContinuityCheck: Sendable, Hashable {
             closed: present.count, open: chain.count { $0.state == .open },
             deleted: chain.count { $0.state == .deleted },
             empty: segments.count - chain.count,
-            frames: present.reduce(0) { $0 + ($1.found?.frames ?? $1.frames ?? 0) },
+            frames: present.reduce(0) { $0.addingClamped($1.found?.frames ?? $1.frames ?? 0) },
             duration: present.reduce(.zero) { $0 + ($1.found?.duration ?? $1.duration ?? .zero) }, gaps: gaps,
             faults: faults)
     }
@@ -98,7 +98,7 @@ package struct ContinuityCheck: Sendable, Hashable {
             return skipped == 0 ? [] : [.holeWithoutGap(last.index, next.index, skipped: skipped)]
         }
         if skipped == 0 { return [.gapWithoutHole(last.index, next.index, from: listed[0].from)] }
-        let known = listed.reduce(0) { $0 + max($1.framesLost ?? 1, 1) }
+        let known = listed.reduce(UInt64(0)) { $0.addingClamped(max($1.framesLost ?? 1, 1)) }
         return skipped < known ? [.holeTooSmall(last.index, next.index, skipped: skipped, lost: known)] : []
     }
 

@@ -35,3 +35,8 @@ package struct TextTable: Sendable, Hashable {
         }
     }
 }
+
+extension BinaryInteger {
+    /// `1 gap`, `2 gaps`.
+    package func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
+}

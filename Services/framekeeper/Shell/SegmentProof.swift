@@ -28,6 +28,11 @@ struct SegmentProof: Sendable {
     private func facts(_ row: SegmentRecord) throws(CommandFailure) -> SegmentFacts {
         var facts = SegmentFacts(row)
         guard facts.state == .closed else { return facts }
+        // Whatever is in the ledger, nothing but a segment below the storage folder is read.
+        guard row.place != nil else {
+            facts.found = unreadable(row, "the ledger's path is not this segment's: \(row.path.prefix(200))")
+            return facts
+        }
         let path = "\(folder.storage)/\(row.path)"
         guard access(path, F_OK) == 0 else {
             // Retention may have been faster than this reader; then the row says so by now.
@@ -52,10 +57,14 @@ struct SegmentProof: Sendable {
                 faults: found.faults)
         } catch {
             // One fault says it all; nothing else about this file can be compared.
-            return FileFacts(
-                session: row.session, index: row.index, firstFrame: nil, frames: row.frames ?? 0,
-                duration: row.duration ?? .zero, faults: ["cannot be read: \(error)"])
+            return unreadable(row, "cannot be read: \(error)")
         }
+    }
+
+    private func unreadable(_ row: SegmentRecord, _ fault: String) -> FileFacts {
+        FileFacts(
+            session: row.session, index: row.index, firstFrame: nil, frames: row.frames ?? 0,
+            duration: row.duration ?? .zero, faults: [fault])
     }
 }
 

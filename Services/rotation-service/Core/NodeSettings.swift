@@ -38,11 +38,20 @@ package struct NodeSettings: Hashable, Sendable {
     package var folders: [Folder]
     /// Configured on any node.
     package var knownCameras: Set<CameraID>
+    /// That a camera of any node belongs to.
+    package var knownGroups: Set<GroupID>
+    /// That a camera is configured for, and this one.
+    package var knownNodes: Set<NodeID>
 
-    package init(node: NodeID, cameras: [Camera], folders: [Folder], knownCameras: Set<CameraID> = []) {
+    package init(
+        node: NodeID, cameras: [Camera], folders: [Folder], knownCameras: Set<CameraID> = [],
+        knownGroups: Set<GroupID> = [], knownNodes: Set<NodeID> = []
+    ) {
         self.node = node
         self.cameras = cameras
         self.folders = folders
         self.knownCameras = knownCameras.union(cameras.map(\.id))
+        self.knownGroups = knownGroups
+        self.knownNodes = knownNodes.union([node])
     }
 }

@@ -69,9 +69,9 @@ package struct RetentionPlan: Hashable, Sendable {
             guard isBroken(self, segment) else { return }
             chosen.insert(key)
             deletions.append(segment)
-            bytesOfCamera[segment.camera, default: 0] -= segment.bytes
-            bytes -= segment.bytes
-            free += segment.bytes
+            bytesOfCamera[segment.camera] = bytesOfCamera[segment.camera, default: 0].addingClamped(-segment.bytes)
+            bytes = bytes.addingClamped(-segment.bytes)
+            free = free.addingClamped(segment.bytes)
         }
     }
 }

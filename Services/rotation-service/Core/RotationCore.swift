@@ -26,7 +26,7 @@ package struct RotationCore: Hashable, Sendable {
         self.settings = settings
         folderOf = Dictionary(uniqueKeysWithValues: settings.cameras.map { ($0.id, $0.folder) })
         scans = ScanPlan(settings.folders.map(\.folder))
-        unknown = UnknownCameras(node: settings.node, configured: settings.knownCameras)
+        unknown = UnknownCameras(settings)
         let cameras = settings.cameras.sorted { $0.id < $1.id }
         for (index, camera) in cameras.enumerated() {
             let shift = RotationPlan.shift(camera.rotation, index: index, of: cameras.count)
@@ -149,6 +149,8 @@ package struct RotationCore: Hashable, Sendable {
         _ camera: CameraID, _ event: SegmentEvent, at now: Now
     ) -> [RotationEffect] {
         guard let folder = folderOf[camera], event.node == settings.node else { return [] }
+        // Anyone may publish: an event that names another camera's file must not lead a deletion there.
+        guard event.path(of: camera) != nil else { return [.tellImplausible(camera, event)] }
         if openSegments.reported(event, of: camera) {
             scans.want(.camera(camera), of: folder, at: now.monotonic + ScanPlan.afterOrphan)
         }

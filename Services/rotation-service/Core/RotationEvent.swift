@@ -30,6 +30,8 @@ package enum RotationEffect: Hashable, Sendable {
     /// Sends `rotation/set` with a boundary. The message expires after `expiry`.
     case commandRotation(CameraID, at: WallTime, expiry: Duration)
     case recordSegment(StorageFolder, CameraID, SegmentEvent)
+    /// An event that no worker of the camera would send: it is told in the log and changes nothing.
+    case tellImplausible(CameraID, SegmentEvent)
     case recordGap(StorageFolder, CameraID, GapEvent)
     /// No session of the camera goes on but this one.
     case endSessions(StorageFolder, CameraID, except: SessionID?)
@@ -53,11 +55,18 @@ package struct CommandToken: Hashable, Sendable {
     package init(number: UInt64) { self.number = number }
 }
 
-/// The camera level of a command's topic.
+/// Whom a command's topic names.
 package enum CommandedCamera: Hashable, Sendable {
     case camera(CameraID)
     /// Not a camera id; kept to be quoted.
     case invalid(String)
+    case group(GroupID)
+    /// Not a group's name; kept to be quoted.
+    case invalidGroup(String)
+    /// Another node than this one, of which a repair is wanted.
+    case node(NodeID)
+    /// Not a node's name; kept to be quoted.
+    case invalidNode(String)
 }
 
 /// A folder that holds recordings and their ledger, as an absolute path.
@@ -150,7 +159,7 @@ package struct Inventory: Hashable, Sendable {
         self.freeBytes = freeBytes
     }
 
-    package var usedBytes: Int64 { cameras.reduce(0) { $0 + $1.bytes } }
+    package var usedBytes: Int64 { cameras.reduce(Int64(0)) { $0.addingClamped($1.bytes) } }
     package var oldestAt: WallTime? { cameras.compactMap { $0.oldest.first?.startedAt }.min() }
     package var newestAt: WallTime? { cameras.map(\.newestAt).max() }
 }

@@ -101,7 +101,7 @@ extension StorageState {
         self.init(
             totalBytes: inventories.reduce(0) { $0 + $1.totalBytes },
             freeBytes: inventories.reduce(0) { $0 + $1.freeBytes },
-            usedBytes: inventories.reduce(0) { $0 + $1.usedBytes },
+            usedBytes: inventories.reduce(Int64(0)) { $0.addingClamped($1.usedBytes) },
             oldestAt: inventories.compactMap(\.oldestAt).min(),
             status: order.first(where: statuses.contains) ?? .ok,
             error: watches.compactMap(\.told).first.map(PublishedError.init))

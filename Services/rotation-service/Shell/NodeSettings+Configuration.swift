@@ -18,6 +18,8 @@ extension NodeSettings {
                     id: $0.id, folder: StorageFolder($0.storage.path), rotation: $0.rotation,
                     retention: $0.storage.retention)
             },
-            folders: folders, knownCameras: Set(configuration.cameras.map(\.id)))
+            folders: folders, knownCameras: Set(configuration.cameras.map(\.id)),
+            knownGroups: Set(configuration.cameras.flatMap(\.groups)),
+            knownNodes: Set(configuration.cameras.map(\.node)))
     }
 }

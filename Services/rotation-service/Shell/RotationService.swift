@@ -78,7 +78,7 @@ package struct RotationService {
         [
             RecordingState.template, CameraAvailability.template, SegmentEvent.template, GapEvent.template,
             CameraCommandTopic.everyCamera,
-            TopicTemplate(pattern: StorageCommand.topic(for: settings.node)),
+            CameraCommandTopic.everyGroup, StorageCommand.template,
             TopicTemplate(pattern: "services/\(ServiceName.rotationService)/+"),
         ]
     }
@@ -127,15 +127,22 @@ package struct RotationService {
 
     private func commanded(_ message: InboundMessage, _ askers: inout AskerBook) -> RotationEvent? {
         let root = context.configuration.broker.topicRoot
+        // How a retained command is cleared, which is what its refusal asks for.
+        if message.isRetained, message.payload.isEmpty { return nil }
         if let topic = CameraCommandTopic(topic: message.topic) {
             let token = askers.token(for: BusCodec.command(message, root: root))
             switch topic.target {
             case .camera(let camera): return .cameraCommanded(.camera(camera), token)
             case .invalidCamera(let text): return .cameraCommanded(.invalid(text), token)
-            case .group: return nil
+            case .group(let group): return .cameraCommanded(.group(group), token)
+            case .invalidGroup(let text): return .cameraCommanded(.invalidGroup(text), token)
             }
         }
-        guard StorageCommand.address(from: message.topic) == settings.node else { return nil }
+        guard let level = StorageCommand.template.levels(of: message.topic)?.first else { return nil }
+        guard level == settings.node.rawValue else {
+            let token = askers.token(for: BusCodec.command(message, root: root))
+            return .cameraCommanded(NodeID(rawValue: level).map { .node($0) } ?? .invalidNode(level), token)
+        }
         let request = BusCodec.command(message, root: root)
         let token = askers.token(for: request)
         do throws(CodedError) {
@@ -181,6 +188,10 @@ package struct RotationService {
         case .commandRotation(let camera, let at, let expiry): commandRotation(camera, at: at, expiry: expiry)
         case .recordSegment(let folder, let camera, let event):
             rooms[folder]?.record(SegmentRecord(event, camera: camera))
+        case .tellImplausible(let camera, let event):
+            logger.warning(
+                "event refused",
+                metadata: ["camera": "\(camera)", "file": "\(event.file)", "reason": "not a segment of this camera"])
         case .recordGap(let folder, let camera, let event): rooms[folder]?.record(GapRecord(event, camera: camera))
         case .endSessions(let folder, let camera, let current):
             rooms[folder]?.endSessions(of: camera, except: current)

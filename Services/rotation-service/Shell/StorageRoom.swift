@@ -124,14 +124,27 @@ final class StorageRoom: Sendable {
     }
 
     func record(_ segment: SegmentRecord) {
-        write("segment") { ledger throws(CodedError) in
-            try ledger.record(segments: [segment], now: ServiceClock.now().wall)
+        write("segment") { [self] ledger throws(CodedError) in
+            let now = ServiceClock.now().wall
+            log(try ledger.take(segment, inspector: MediaInspector(), now: now), of: segment.camera, segment.path)
         }
     }
 
     func record(_ gap: GapRecord) {
-        write("gap") { ledger throws(CodedError) in
-            try ledger.record(segments: [], gaps: [gap], now: ServiceClock.now().wall)
+        write("gap") { [self] ledger throws(CodedError) in
+            log(try ledger.take(gap, now: ServiceClock.now().wall), of: gap.camera, "gap from \(gap.from)")
+        }
+    }
+
+    /// What an event claimed and the disk does not bear out.
+    private func log(_ outcome: ClaimOutcome, of camera: CameraID, _ claim: String) {
+        switch outcome {
+        case .recorded: break
+        case .inspected:
+            logger.warning("event contradicts its file", metadata: ["camera": "\(camera)", "claim": "\(claim)"])
+        case .refused(let reason):
+            logger.warning(
+                "event refused", metadata: ["camera": "\(camera)", "claim": "\(claim)", "reason": "\(reason)"])
         }
     }
 
@@ -177,6 +190,7 @@ final class StorageRoom: Sendable {
 
     private func log(_ report: ScanReport) {
         for path in report.recovered { logger.warning("segment recovered", metadata: ["file": "\(path)"]) }
+        for what in report.dropped { logger.warning("ledger mended", metadata: ["dropped": "\(what)"]) }
         for path in report.missing { logger.warning("segment missing", metadata: ["file": "\(path)"]) }
         for file in report.quarantined {
             logger.warning("file not usable", metadata: ["file": "\(file.path)", "reason": "\(file.reason)"])
@@ -223,9 +237,7 @@ final class StorageRoom: Sendable {
             var failure: CodedError?
             for segment in segments {
                 do throws(CodedError) {
-                    guard let path = SegmentPath(relativePath: segment.path), !path.isPartial else {
-                        throw CodedError(.storageFailed, "not a segment's path: \(segment.path)")
-                    }
+                    let path = try path(of: segment)
                     try disk.remove(path)
                     disk.removeFolderIfEmpty(of: path, now: ServiceClock.now().wall)
                     deleted.append(segment)
@@ -241,6 +253,15 @@ final class StorageRoom: Sendable {
                 .deletionEnded(folder, isFailure ? failure.map(Result.failure) ?? .success(0) : .success(deleted.count))
             )
         }
+    }
+
+    /// The row and the name of its file must agree on what the segment is, whatever somebody told the ledger: no limit
+    /// of one camera costs another's file.
+    private func path(of segment: StoredSegment) throws(CodedError) -> SegmentPath {
+        guard let path = SegmentPath(relativePath: segment.path), !path.isPartial, path.camera == segment.camera,
+            path.session8 == segment.session.short, path.index == segment.index
+        else { throw CodedError(.storageFailed, "not this segment's path: \(segment.path)") }
+        return path
     }
 
     private func mark(_ deleted: [StoredSegment]) {

@@ -50,6 +50,9 @@ struct RecordCommand: AsyncParsableCommand {
             for text in [duration, preroll].compactMap({ $0 }) where Duration(written: text) == nil {
                 throw ValidationError("\(text): expected a duration such as 90s, 10m or 1h30m")
             }
+            if let duration, Duration(written: duration) == .zero {
+                throw ValidationError("--for \(duration): must be more than zero")
+            }
             guard Holder(rawValue: holder) != nil else { throw ValidationError("\(holder): not a holder's name") }
         }
 
@@ -156,7 +159,7 @@ struct CameraRequest: Sendable {
             failure.hint =
                 isKnown
                 ? "framekeeper status shows whether its worker runs"
-                : "the configuration knows " + configuration.cameras.map(\.id.rawValue).joined(separator: ", ")
+                : configuration.knownText
         }
         return failure
     }
@@ -165,7 +168,7 @@ struct CameraRequest: Sendable {
     private func hint(_ code: ErrorCode, _ configuration: ClusterConfiguration) -> String? {
         switch code {
         case .unknownCamera:
-            "the configuration knows " + configuration.cameras.map(\.id.rawValue).joined(separator: ", ")
+            configuration.knownText
         case .notReady where noun == "rotation": "framekeeper record start begins a recording"
         case .sourceUnavailable: "check the camera; framekeeper record stop gives the lease back"
         case .storageFull, .storageFailed: "framekeeper status shows the storage"
@@ -193,6 +196,14 @@ struct CameraRequest: Sendable {
             }
         }
         return exit
+    }
+}
+
+extension ClusterConfiguration {
+    fileprivate var knownText: String {
+        cameras.isEmpty
+            ? "the configuration names no camera"
+            : "the configuration knows " + cameras.map(\.id.rawValue).joined(separator: ", ")
     }
 }
 

@@ -92,9 +92,10 @@ struct RecordingsListCommand: FramekeeperSubcommand {
         let segments = try folder.segments(session.id).filter { $0.state == .open || $0.state == .closed }
         return Row(
             session: session.id, camera: session.camera, startedAt: session.startedAt, endedAt: session.endedAt,
-            segments: segments.count, frames: segments.reduce(0) { $0 + ($1.frames ?? 0) },
+            segments: segments.count, frames: segments.reduce(UInt64(0)) { $0.addingClamped($1.frames ?? 0) },
             durationSeconds: segments.reduce(.zero) { $0 + ($1.duration ?? .zero) }.publishedSeconds,
-            bytes: segments.reduce(0) { $0 + ($1.bytes ?? 0) }, gaps: try folder.gaps(session.id).count)
+            bytes: segments.reduce(Int64(0)) { $0.addingClamped($1.bytes ?? 0) },
+            gaps: try folder.gaps(session.id).count)
     }
 }
 

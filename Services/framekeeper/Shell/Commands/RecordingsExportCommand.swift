@@ -33,6 +33,9 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
     mutating func validate() throws {
         guard camera != nil || session != nil else { throw ValidationError("Name a camera or a session.") }
         guard session != nil || from != nil else { throw ValidationError("Say from when, with --from.") }
+        guard output != "-" else {
+            throw ValidationError("An MP4 needs a file that can be sought in; name one with -o.")
+        }
         if let from, let to, from.time >= to.time { throw ValidationError("--from lies after --to.") }
     }
 
@@ -77,6 +80,11 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         var pieces: [SegmentJoiner.Piece] = []
         var start: WallTime?
         for row in rows {
+            guard row.place != nil else {
+                throw CommandFailure(
+                    .failed, "the ledger's path is not this segment's: \(row.path.prefix(200))",
+                    hint: "framekeeper recordings repair mends the ledger", code: .storageFailed)
+            }
             let path = "\(folder.storage)/\(row.path)"
             let manifest = try manifest(path)
             let base = start ?? manifest.sessionStartedAt

@@ -126,11 +126,12 @@ struct RecordingsVerifyCommand: FramekeeperSubcommand {
         for file in report.unlisted {
             terminal.print(terminal.coloured("not in the ledger: \(file)", .red))
         }
-        let frames = report.verdicts.reduce(0) { $0 + $1.frames }
+        let frames = report.verdicts.reduce(UInt64(0)) { $0.addingClamped($1.frames) }
         let gaps = report.verdicts.reduce(0) { $0 + $1.gaps.count }
         let faults = report.verdicts.reduce(report.unlisted.count) { $0 + $1.faults.count }
         let total =
-            "\(report.verdicts.count) sessions, \(frames) frames, \(gaps) gaps listed, \(faults) promises broken"
+            "\(report.verdicts.count.counted("session")), \(frames.counted("frame")), \(gaps.counted("gap")) listed, "
+            + "\(faults.counted("promise")) broken"
         terminal.print(terminal.coloured(total, report.isSound ? .green : .red))
         if !report.isSound {
             terminal.print("framekeeper recordings repair compares files and ledger and mends the ledger")
@@ -141,7 +142,7 @@ struct RecordingsVerifyCommand: FramekeeperSubcommand {
 extension SessionVerdict {
     /// Frames that gaps are known to have cost; `?` where nobody can know.
     fileprivate var lostText: String {
-        let known = gaps.compactMap(\.framesLost).reduce(0, +)
+        let known = gaps.compactMap(\.framesLost).reduce(UInt64(0)) { $0.addingClamped($1) }
         return gaps.contains { $0.framesLost == nil } ? (known > 0 ? "\(known)+?" : "?") : "\(known)"
     }
 }

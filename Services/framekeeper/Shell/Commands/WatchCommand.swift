@@ -21,6 +21,9 @@ struct WatchCommand: FramekeeperSubcommand {
         guard !topic.isEmpty, !topic.contains("\u{0}"), topic.utf8.count <= ReplyAddress.topicLengthMax else {
             throw ValidationError("not a topic")
         }
+        guard TopicFilter.isValid(topic) else {
+            throw ValidationError("\(topic): + stands for one whole level, # for all the rest at the end")
+        }
         guard count ?? 1 > 0 else { throw ValidationError("--count is 1 or more") }
     }
 
