@@ -186,13 +186,18 @@ extension NodeTests {
 
     /// Everything that hostile input must not change.
     struct Picture: Equatable {
-        var recordings: [RecordingState?]
+        /// What the broker retains of the cameras, as one who comes now hears it.
+        var cameras: String
         var ledger: String
         var files: [[String]]
         var pids: [Int32]
 
         init(_ cluster: Cluster) async throws {
-            recordings = ["front", "back"].map(cluster.recording)
+            let status = try await cluster.framekeeper("status", "--json")
+            let board = try JSONSerialization.jsonObject(with: Data(status.output.utf8)) as? [String: Any]
+            cameras = String(
+                decoding: try JSONSerialization.data(
+                    withJSONObject: try #require(board?["cameras"]), options: .sortedKeys), as: UTF8.self)
             let listed = try await cluster.framekeeper("recordings", "list", "--json")
             ledger = listed.output
             files = try ["front", "back"].map(cluster.files)

@@ -270,12 +270,14 @@ struct Interleaving {
         case 5: say("PRESS", "snapshot")
         case 6: say("ROTATE", "rotation")
         case 7:
-            try cluster.signal("capture-worker.front", SIGKILL)
+            // Without its file it is just being started, and needs no killing.
+            guard let pid = try? cluster.pid(of: "capture-worker.front") else { return }
+            kill(pid, SIGKILL)
             // A command that nobody hears is no command; the next one must find a worker.
             try await eventually("the worker is back", within: .seconds(15)) {
-                let pid = try cluster.pid(of: "capture-worker.front")
+                guard let next = try? cluster.pid(of: "capture-worker.front"), next != pid else { return false }
                 return cluster.log.state(CameraAvailability.self, at: CameraID(unchecked: "front")) == .online
-                    && ProcessTable.isAlive(pid)
+                    && ProcessTable.isAlive(next)
             }
         default:
             server.kill()
