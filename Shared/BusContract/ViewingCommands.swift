@@ -33,7 +33,7 @@ package enum ViewingCommand: BusCommand {
     }
 }
 
-/// `cameras/<camera>/snapshot/set`: empty, `PRESS`, or `{"width":640,"quality":85}`.
+/// `cameras/<camera>/snapshot/set`: empty, `PRESS`, or `{"width":640,"quality":85,"max_age":"1s"}`.
 package struct SnapshotCommand: BusCommand {
     package typealias Address = CameraID
     package static let template: TopicTemplate = "cameras/+/snapshot/set"
@@ -41,15 +41,20 @@ package struct SnapshotCommand: BusCommand {
     package static let widthRange = 16...7680
     package static let qualityRange = 1...100
     package static let qualityDefault = 85
+    package static let maxAgeMax: Duration = .seconds(60)
 
     /// In pixels; the height follows from the picture's shape. Nil: as the camera delivers it.
     package var width: Int?
     /// Of the JPEG, 1 to 100.
     package var quality: Int
+    /// How old the picture may be, 0 to 60 s. A camera sends a whole picture with each key frame alone, and what came
+    /// since must be decoded on top of it: whoever takes an older picture has it sooner.
+    package var maxAge: Duration
 
-    package init(width: Int? = nil, quality: Int = qualityDefault) {
+    package init(width: Int? = nil, quality: Int = qualityDefault, maxAge: Duration = .zero) {
         self.width = width
         self.quality = quality
+        self.maxAge = maxAge
     }
 
     package init(_ text: CommandText) throws(CodedError) {
@@ -62,7 +67,8 @@ package struct SnapshotCommand: BusCommand {
             if let word = try fields.string("command"), word != "snapshot" { throw Self.unknown(word) }
             self.init(
                 width: try fields.integer("width", in: Self.widthRange),
-                quality: try fields.integer("quality", in: Self.qualityRange) ?? Self.qualityDefault)
+                quality: try fields.integer("quality", in: Self.qualityRange) ?? Self.qualityDefault,
+                maxAge: try fields.duration("max_age", atMost: Self.maxAgeMax) ?? .zero)
             try fields.finish()
         }
     }

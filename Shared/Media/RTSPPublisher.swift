@@ -16,13 +16,14 @@ package final class RTSPPublisher: @unchecked Sendable {
     package struct Settings: Sendable {
         package var address: RTSPAddress
         package var format: StreamFormat
-        /// For the connection, its refusals included. The look-up of a host name is the system's and not bounded by it.
+        /// For the connection, its refusals included: MediaMTX takes up to 4 s to refuse a wrong password. The look-up
+        /// of a host name is the system's and not bounded by it.
         package var openTimeout: Duration
         /// For each packet.
         package var writeTimeout: Duration
 
         package init(
-            address: RTSPAddress, format: StreamFormat, openTimeout: Duration = .seconds(5),
+            address: RTSPAddress, format: StreamFormat, openTimeout: Duration = .seconds(10),
             writeTimeout: Duration = .seconds(2)
         ) {
             self.address = address
@@ -154,7 +155,7 @@ package final class RTSPPublisher: @unchecked Sendable {
         if code == cav_error_from_errno(Int32(22)) {
             return CodedError(.invalidArgument, "RTP cannot carry this stream", cause: LibavError.text(code))
         }
-        return LibavError.mediaServer(code, "the media server at \(settings.address) refused the stream")
+        return LibavError.mediaServer(code, "the media server at \(settings.address) did not take the stream")
     }
 
     private func makeContext() throws(CodedError) -> UnsafeMutablePointer<AVFormatContext> {

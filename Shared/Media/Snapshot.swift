@@ -4,13 +4,16 @@ package import Domain
 package struct SnapshotWish: Sendable, Hashable {
     /// The newest picture at or before it is taken.
     package var moment: MonotonicTime
+    /// By how much the picture may be older than the newest one, to be decoded sooner.
+    package var leeway: Duration
     /// In pixels; nil: as the camera has it. Never more than that.
     package var width: Int?
     /// 1 to 100, as people know it from JPEG. Without effect on a picture that the camera has coded as wanted.
     package var quality: Int
 
-    package init(moment: MonotonicTime, width: Int? = nil, quality: Int = 85) {
+    package init(moment: MonotonicTime, leeway: Duration = .zero, width: Int? = nil, quality: Int = 85) {
         self.moment = moment
+        self.leeway = leeway
         self.width = width
         self.quality = quality
     }

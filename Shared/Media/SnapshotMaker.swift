@@ -40,7 +40,7 @@ package final class SnapshotMaker: Sendable {
         }
         MediaLibrary.prepare()
         wake.allow(timeLimit)
-        let needed = try Self.needed(for: wish.moment, packets, format)
+        let needed = try Self.needed(for: wish, packets, format)
         if needed.count == 1, let snapshot = Self.coded(needed[0], wish) { return snapshot }
         return try decode(needed, wish, format)
     }
@@ -50,15 +50,19 @@ package final class SnapshotMaker: Sendable {
     // MARK: Which pictures
 
     private static func needed(
-        for moment: MonotonicTime, _ packets: some Sequence<Packet>, _ format: StreamFormat
+        for wish: SnapshotWish, _ packets: some Sequence<Packet>, _ format: StreamFormat
     ) throws(CodedError) -> [Packet] {
-        let video = packets.prefix(while: { $0.arrival <= moment }).filter { $0.track == .video }
+        let video = packets.prefix(while: { $0.arrival <= wish.moment }).filter { $0.track == .video }
         guard let key = video.lastIndex(where: \.isKey) else {
             throw CodedError(.notReady, "no picture is kept that is as old as the moment asked for")
         }
         let group = video[key...]
         // Pictures arrive in the order of decoding; the newest is the one that is shown last.
-        let wanted = group.indices.max { order(group[$0], $0) < order(group[$1], $1) } ?? key
+        let newest = group.indices.max { order(group[$0], $0) < order(group[$1], $1) } ?? key
+        // The fewer pictures lie between it and the key frame, the sooner it is decoded.
+        let oldest = wish.moment - wish.leeway
+        let soonest = wish.leeway > .zero ? group.firstIndex { $0.arrival >= oldest } : nil
+        let wanted = min(soonest ?? newest, newest)
         let upToWanted = group[...wanted]
         guard let codec = ParameterSets.Codec(name: format.video.codecName) else { return upToWanted.suffix(1) }
         let needed = PictureReferences(codec: codec, parameterSets: format.video.parameterSets).needed(upToWanted)

@@ -1,3 +1,4 @@
+internal import Domain
 internal import Foundation
 internal import Synchronization
 
@@ -9,6 +10,7 @@ package final class MediaServerProcess: Sendable {
     package let rtspPort: Int
     package let user: (name: String, password: String)?
     private let isClosed: Bool
+    private let changePause: Duration
     private let process = Mutex<ChildProcess?>(nil)
 
     package var api: String { "http://127.0.0.1:\(apiPort)" }
@@ -21,14 +23,18 @@ package final class MediaServerProcess: Sendable {
     ///   - isAPIOn: false: as its operator may leave it.
     ///   - user: who alone may use the API; nil: anyone.
     ///   - isClosed: whether nobody but the user may publish and read, either.
+    ///   - changePause: how long the stand-in takes from its yes to a change until the change; the real one decides
+    ///     for itself.
     package init(
-        paths: String = "", isAPIOn: Bool = true, user: (name: String, password: String)? = nil, isClosed: Bool = false
+        paths: String = "", isAPIOn: Bool = true, user: (name: String, password: String)? = nil, isClosed: Bool = false,
+        changePause: Duration = .zero
     ) throws {
         folder = try TestFolder()
         apiPort = try MosquittoBroker.freePort()
         rtspPort = try MosquittoBroker.freePort()
         self.user = user
         self.isClosed = isClosed
+        self.changePause = changePause
         try write(paths: paths, isAPIOn: isAPIOn)
     }
 
@@ -69,8 +75,9 @@ package final class MediaServerProcess: Sendable {
     /// - Parameter isAPIOn: whether to wait for the API or only for RTSP.
     package func start(isAPIOn: Bool = true) async throws {
         let child = try ChildProcess(
-            ["/usr/bin/env", "MEDIAMTX_STANDIN_AUTH_PAUSE=0.2"] + Self.program + [configPath],
-            output: folder.path("log"))
+            [
+                "/usr/bin/env", "MEDIAMTX_STANDIN_AUTH_PAUSE=0.2", "MEDIAMTX_STANDIN_CHANGE_PAUSE=\(changePause.seconds)",
+            ] + Self.program + [configPath], output: folder.path("log"))
         process.withLock { $0 = child }
         let port = isAPIOn ? apiPort : rtspPort
         try await eventually("the media server listens on \(port)") {

@@ -188,6 +188,30 @@ struct MediaServerCoreTests {
         #expect(core.requests == [])
     }
 
+    /// Poison in a path that is not ours: reading the file again is what frees the server.
+    @Test mutating func aServerThatRefusesEveryChangeHasItsFileWritten() {
+        core.configure(hasFile: true)
+        let error = CodedError(.mediaServerUnavailable, "recordPath")
+        let begin = core.now
+        core.look(standings: [:])
+        while core.now - begin < .seconds(60), !core.requests.contains(.writeFile(keeping: [])) {
+            if core.requests.contains(.change(.replace("front"))) {
+                core.handle(.changed(.replace("front"), MediaServerFailure(.rejected, error)))
+            } else if core.isLooking {
+                core.look(standings: [:])
+            } else {
+                core.wake()
+            }
+        }
+        #expect(core.requests.contains(.writeFile(keeping: [])))
+        #expect(core.now - begin >= MediaServerCore.awayMax)
+        core.handle(.fileWritten(.success(FileOutcome(isWritten: true))))
+        for _ in 0..<100 where !core.isLooking { core.wake() }
+        core.look(standings: ["front": .equal])
+        #expect(core.published?.mode == .api)
+        #expect(core.published?.error == nil)
+    }
+
     @Test mutating func withoutAFileThereIsNoFallback() {
         core.configure()
         for _ in 0..<200 {

@@ -36,6 +36,21 @@ struct MediaServerKeeperTests {
         await fixture.stop()
     }
 
+    /// The server says yes to a change before it carries it out; who takes the old settings for a refusal asks again and
+    /// again, and cuts off whoever came in between.
+    @Test func aChangeThatComesAfterItsYesIsAskedForOnce() async throws {
+        let server = try MediaServerProcess(changePause: .milliseconds(700))
+        let fixture = try await MediaServerFixture(server)
+        try await server.start()
+        fixture.keeper.configure(fixture.settings(), cameras: try fixture.cameras(["front"]))
+        try await fixture.waitUntilSet(["front"])
+        try await fixture.waitForState("the state says so") { $0.paths["front"] != nil && $0.error == nil }
+        _ = try await look(fixture)
+        let changes = server.log.split(separator: "\n").count { $0.contains("configuration (API request)") }
+        #expect(changes == 1)
+        await fixture.stop()
+    }
+
     /// What the API set is gone with the process that was told.
     @Test func aServerThatWasKilledHasItsPathsWithinTwoSeconds() async throws {
         let fixture = try await begun()

@@ -188,9 +188,10 @@ extension NodeTests {
                 try await eventually("the stream is warm", within: .seconds(20)) {
                     cluster.stream("clip")?.state == .active
                 }
-                var (warm, idle): ([Double], [Double]) = ([], [])
+                var (warm, older, idle): ([Double], [Double], [Double]) = ([], [], [])
                 for _ in 0..<Self.runs {
                     warm.append(try await seconds("clip", cluster))
+                    older.append(try await seconds("clip", cluster, #"{"max_age":"1s"}"#))
                     idle.append(try await seconds("front", cluster))
                     try await eventually("idle again", within: .seconds(10)) { cluster.stream("front")?.state == .idle }
                 }
@@ -204,16 +205,19 @@ extension NodeTests {
                 print(
                     "benchmark: snapshot, command to reply:",
                     String(
-                        format: "warm 1080p30, GOP 2 s, median %.0f ms; idle 360p pattern median %.0f ms of %d; "
+                        format: "warm 1080p30, GOP 2 s, median %.0f ms; the same with max_age 1s %.0f ms; "
+                            + "idle 360p pattern %.0f ms; of %d each; "
                             + "ffmpeg -frames:v 1 of the file: %.0f ms; ratio %.2f", median(warm) * 1000,
-                        median(idle) * 1000, Self.runs, median(peer) * 1000, median(warm) / median(peer)))
+                        median(older) * 1000, median(idle) * 1000, Self.runs, median(peer) * 1000, median(warm) / median(peer)))
             }
         }
 
-        private func seconds(_ camera: String, _ cluster: Cluster) async throws -> Double {
+        private func seconds(
+            _ camera: String, _ cluster: Cluster, _ command: String = "PRESS"
+        ) async throws -> Double {
             let begin = Date()
             let reply = try await cluster.ask(
-                "PRESS", on: "cameras/\(camera)/snapshot/set", expecting: SnapshotResult.self)
+                command, on: "cameras/\(camera)/snapshot/set", expecting: SnapshotResult.self)
             #expect(reply.status == .ok, "\(reply)")
             return Date().timeIntervalSince(begin)
         }

@@ -109,6 +109,36 @@ import Testing
         #expect(hasLeftOut == input.leavesOut || input.name.hasPrefix("mjpeg") || input.name.contains("layers"))
     }
 
+    /// Who takes a picture that is not the newest has the one within his limit that is decoded soonest.
+    @Test(arguments: ["avcc.mp4", "b-frames.mp4", "h265.mp4"])
+    func anOlderPictureCostsLess(_ name: String) throws {
+        let fixtures = try MediaFixtures()
+        let input = try #require(Self.inputs.first { $0.name == name })
+        let clip = try fixtures.clip(name, seconds: 3, video: input.video)
+        let (format, packets) = try Self.packets(clip)
+        let shown = try Self.pictures(clip, fixtures)
+        let order = packets.compactMap { $0.pts ?? $0.dts }.sorted()
+        let index = 47
+        let key = try #require(packets[...index].lastIndex { $0.isKey })
+        #expect(key == 25)
+        let moment = packets[index].arrival
+        var decoded: [Int] = []
+        for age in [0, 1, 5, 21, 22, 40] {
+            let snapshot = try SnapshotMaker().make(
+                .init(moment: moment, leeway: .seconds(age), quality: 95), from: packets, format: format)
+            // The picture that is shown last need not have come last.
+            #expect(snapshot.arrival >= moment - .seconds(max(age, 1)))
+            decoded.append(snapshot.decoded)
+            let pts = try #require(packets.first { $0.arrival == snapshot.arrival }.map { $0.pts ?? $0.dts ?? 0 })
+            let place = try #require(order.firstIndex(of: pts))
+            let seen = try Self.decoded(snapshot, "gray", fixtures)
+            let differences = shown.map { Self.difference($0, seen) }
+            #expect(differences[place] == differences.min(), "age \(age)")
+        }
+        #expect(decoded == decoded.sorted(by: >))
+        #expect(decoded.suffix(2) == [1, 1] && decoded[0] > 5)
+    }
+
     /// Colours as a viewer of JPEG reads them, whatever range, matrix and depth the source has.
     @Test(arguments: [
         ["-vf", "scale=out_color_matrix=bt601:out_range=tv", "-colorspace", "smpte170m"],

@@ -35,8 +35,8 @@ struct SnapshotTaker: Sendable {
         var pictures: [Picture] = []
         for wish in wishes {
             let snapshot = try SnapshotMaker().make(
-                SnapshotWish(moment: now.monotonic, width: wish.width, quality: wish.quality), from: packets,
-                format: format)
+                SnapshotWish(moment: now.monotonic, leeway: wish.maxAge, width: wish.width, quality: wish.quality),
+                from: packets, format: format)
             let capturedAt = WallTime(milliseconds: now.wall(at: snapshot.arrival).milliseconds)
             let file = newPath(capturedAt)
             try AtomicFile.write(snapshot.jpeg, to: "\(storage)/\(file)", mode: 0o644, isSynced: false)

@@ -38,6 +38,8 @@ API_FIELDS = RTSP_FIELDS | {"api", "apiAddress", "apiEncryption", "apiServerKey"
                             "apiTrustedProxies"}
 # The API also starts anew with every server that it could speak about, emulated or not.
 API_PREFIXES = ("hls", "rtmp", "webrtc", "srt", "moq", "rtsps")
+# Seconds between the answer to a change and the change; the real server has no number for it.
+CHANGE_PAUSE_VARIABLE = "MEDIAMTX_STANDIN_CHANGE_PAUSE"
 
 
 class Change:
@@ -135,6 +137,7 @@ class Core:
         self.log.info("reloading configuration (API request)")
         change.judged.set_result(None)
         await change.written.wait()
+        await asyncio.sleep(float(os.environ.get(CHANGE_PAUSE_VARIABLE, 0)))
         return await self._reload(settings)
 
     # Parts

@@ -23,6 +23,11 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
     var width: Int?
     @Option(help: ArgumentHelp("Of the JPEG, 1 to 100.", valueName: "n"))
     var quality = SnapshotCommand.qualityDefault
+    @Option(
+        help: ArgumentHelp(
+            "How old the picture may be, such as 1s; an older one comes sooner. Default: the newest.",
+            valueName: "time"))
+    var maxAge: String?
     @OptionGroup var options: CommandOptions
 
     /// Start, first key frame and decoding, with time for the way there and back.
@@ -34,6 +39,10 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
         }
         guard SnapshotCommand.qualityRange.contains(quality) else {
             throw ValidationError("--quality is \(Self.text(SnapshotCommand.qualityRange))")
+        }
+        if let maxAge, Duration(written: maxAge).map({ $0 > SnapshotCommand.maxAgeMax }) ?? true {
+            throw ValidationError(
+                "--max-age \(maxAge): expected a duration such as 1s, at most \(SnapshotCommand.maxAgeMax.written)")
         }
         if options.json, output == "-" { throw ValidationError("--json and -o - both want standard output") }
     }
@@ -64,6 +73,7 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
         do throws(CodedError) {
             var fields: [String: JSONValue] = ["quality": .number(Double(quality))]
             if let width { fields["width"] = .number(Double(width)) }
+            if let maxAge { fields["max_age"] = .string(maxAge) }
             reply = try await visit.client.request(
                 try BusCodec.json(JSONValue.object(fields)), to: SnapshotCommand.topic(for: camera),
                 expecting: SnapshotResult.self, timeout: Self.answerWithin)
