@@ -126,8 +126,8 @@ package enum MessageRegistry {
                 + #""urls":["rtsp://10.0.0.2:8554/front"]}"#),
         Entry(
             SnapshotCommand.self, from: "anyone",
-            "Takes a picture now: an empty payload, `PRESS`, or an object with width, quality and the age that the picture may "
-                + "have. An idle camera is started for it.",
+            "Takes a picture now: an empty payload, `PRESS`, or an object with width, quality and the age that the "
+                + "picture may have. An idle camera is started for it.",
             "PRESS", #"{"max_age":"1s","quality":85,"width":640}"#,
             result: #"{"bytes":48211,"camera":"front","captured_at":"2026-03-01T12:30:00.100Z","#
                 + #""file":"front/snapshots/2026-03-01T12-30-00.100Z.jpg","height":360,"took_seconds":0.018,"#

@@ -76,7 +76,8 @@ package final class MediaServerProcess: Sendable {
     package func start(isAPIOn: Bool = true) async throws {
         let child = try ChildProcess(
             [
-                "/usr/bin/env", "MEDIAMTX_STANDIN_AUTH_PAUSE=0.2", "MEDIAMTX_STANDIN_CHANGE_PAUSE=\(changePause.seconds)",
+                "/usr/bin/env", "MEDIAMTX_STANDIN_AUTH_PAUSE=0.2",
+                "MEDIAMTX_STANDIN_CHANGE_PAUSE=\(changePause.seconds)",
             ] + Self.program + [configPath], output: folder.path("log"))
         process.withLock { $0 = child }
         let port = isAPIOn ? apiPort : rtspPort

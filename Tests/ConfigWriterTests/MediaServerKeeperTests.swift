@@ -36,8 +36,8 @@ struct MediaServerKeeperTests {
         await fixture.stop()
     }
 
-    /// The server says yes to a change before it carries it out; who takes the old settings for a refusal asks again and
-    /// again, and cuts off whoever came in between.
+    /// The server says yes to a change before it carries it out. Who takes the old settings for a refusal asks again,
+    /// and cuts off whoever came in between.
     @Test func aChangeThatComesAfterItsYesIsAskedForOnce() async throws {
         let server = try MediaServerProcess(changePause: .milliseconds(700))
         let fixture = try await MediaServerFixture(server)

@@ -193,7 +193,9 @@ extension NodeTests {
                     warm.append(try await seconds("clip", cluster))
                     older.append(try await seconds("clip", cluster, #"{"max_age":"1s"}"#))
                     idle.append(try await seconds("front", cluster))
-                    try await eventually("idle again", within: .seconds(10)) { cluster.stream("front")?.state == .idle }
+                    try await eventually("idle again", within: .seconds(10)) {
+                        cluster.stream("front")?.state == .idle
+                    }
                 }
                 var peer: [Double] = []
                 for _ in 0..<3 {
@@ -208,7 +210,8 @@ extension NodeTests {
                         format: "warm 1080p30, GOP 2 s, median %.0f ms; the same with max_age 1s %.0f ms; "
                             + "idle 360p pattern %.0f ms; of %d each; "
                             + "ffmpeg -frames:v 1 of the file: %.0f ms; ratio %.2f", median(warm) * 1000,
-                        median(older) * 1000, median(idle) * 1000, Self.runs, median(peer) * 1000, median(warm) / median(peer)))
+                        median(older) * 1000, median(idle) * 1000, Self.runs, median(peer) * 1000,
+                        median(warm) / median(peer)))
             }
         }
 
