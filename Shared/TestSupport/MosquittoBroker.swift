@@ -12,10 +12,23 @@ package final class MosquittoBroker: Sendable {
     package var tcpEndpoint: BrokerEndpoint { .tcp(host: "127.0.0.1", port: port, tls: nil) }
     private let process: Mutex<ChildProcess?>
 
-    /// - Parameter isPersistent: retained messages and sessions survive `stop` (not `kill`).
-    package static func start(isPersistent: Bool = false) async throws -> MosquittoBroker {
+    /// Who may connect and do what: the text of mosquitto's `acl_file`, and passwords by user.
+    package struct Access: Sendable {
+        package var list: String
+        package var passwords: [String: String]
+        package init(list: String, passwords: [String: String]) {
+            self.list = list
+            self.passwords = passwords
+        }
+    }
+
+    /// - Parameters:
+    ///   - isPersistent: retained messages and sessions survive `stop` (not `kill`).
+    ///   - access: nil: anyone may do anything.
+    package static func start(isPersistent: Bool = false, access: Access? = nil) async throws -> MosquittoBroker {
         for _ in 1..<startsMax {
-            let broker = try MosquittoBroker(isPersistent: isPersistent)
+            let broker = try MosquittoBroker(isPersistent: isPersistent, access: access)
+            if access != nil { try await broker.hashPasswords() }
             // Another test may have taken the free port meanwhile; then mosquitto ends at once.
             if try await broker.launch() { return broker }
         }
@@ -24,23 +37,38 @@ package final class MosquittoBroker: Sendable {
 
     private static let startsMax = 5
 
-    private init(isPersistent: Bool) throws {
+    private init(isPersistent: Bool, access: Access?) throws {
         var template = Array("/tmp/framekeeper-broker-XXXXXX".utf8CString)
         guard let made = mkdtemp(&template) else { throw ChildProcess.StartFailed(description: "mkdtemp") }
         folder = String(cString: made)
         port = try Self.freePort()
         process = Mutex(nil)
-        let lines = [
-            "user \(getuid() == 0 ? "root" : "mosquitto")", "allow_anonymous true", "set_tcp_nodelay true",
+        var lines = [
+            "user \(getuid() == 0 ? "root" : "mosquitto")", "allow_anonymous \(access == nil)", "set_tcp_nodelay true",
             "persistence \(isPersistent)", "persistence_location \(folder)/", "max_queued_messages 20000",
             "listener 0 \(folder)/mqtt.sock", "listener \(port) 127.0.0.1",
         ]
+        if let access {
+            lines += ["password_file \(folder)/passwords", "acl_file \(folder)/acl"]
+            try Self.write(access.list, to: folder + "/acl")
+            let passwords = access.passwords.map { "\($0.key):\($0.value)\n" }
+            try Self.write(passwords.joined(), to: folder + "/passwords")
+        }
         try Self.write(lines.joined(separator: "\n") + "\n", to: folder + "/mosquitto.conf")
+    }
+
+    /// mosquitto reads no others.
+    private func hashPasswords() async throws {
+        let child = try ChildProcess(["mosquitto_passwd", "-U", folder + "/passwords"])
+        let status = try await eventually("the passwords are hashed") { child.exitStatus() }
+        guard status == 0 else { throw ChildProcess.StartFailed(description: "mosquitto_passwd ended with \(status)") }
     }
 
     deinit {
         process.withLock { $0 = nil }
-        for name in ["mqtt.sock", "mosquitto.conf", "mosquitto.log", "mosquitto.db"] { unlink(folder + "/" + name) }
+        for name in ["mqtt.sock", "mosquitto.conf", "mosquitto.log", "mosquitto.db", "acl", "passwords"] {
+            unlink(folder + "/" + name)
+        }
         rmdir(folder)
     }
 

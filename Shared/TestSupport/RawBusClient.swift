@@ -41,6 +41,15 @@ package final class RawBusClient: Sendable {
 
     package func publish(_ publication: Publication) { transport.publish(publication, token: 0) }
 
+    /// Publishes with QoS 1 and waits for what the broker says to it.
+    package func outcome(of publication: Publication, token: UInt64) async throws -> PublicationResult {
+        transport.publish(publication, token: token)
+        return try await eventually("\(publication.topic) is answered") {
+            for case .published(token, let result) in events { return result }
+            return nil
+        }
+    }
+
     /// As a crash would end it: the will is sent.
     package func crash() { transport.abandon() }
 }

@@ -9,7 +9,7 @@ struct CommandTests {
         let plain = try fixture.run("version")
         #expect(plain.exit == 0 && plain.output.contains(".") && plain.errors.isEmpty)
         #expect(try fixture.run("version", "--json").output.hasPrefix("{\"version\":\""))
-        for command in ["up", "status", "record", "rotate", "recordings", "watch", "config", "version"] {
+        for command in ["up", "status", "record", "rotate", "recordings", "watch", "config", "acl", "version"] {
             let help = try fixture.run("help", command)
             #expect(help.exit == 0 && help.output.contains("Example: framekeeper \(command)"), "\(command)")
         }
