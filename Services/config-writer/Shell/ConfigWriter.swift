@@ -138,7 +138,6 @@ package struct ConfigWriter {
     private func arrived(_ input: BusInput, _ state: inout State) async {
         switch input {
         case .connected:
-            logger.info("bus connected")
             state.retirement.busConnected()
             await take(.busConnected, &state)
             // Comes back after everything that is retained, so that nobody has to guess how long to wait.
@@ -146,8 +145,7 @@ package struct ConfigWriter {
             bus.reply(
                 Reply<String>(ok: "marker", requestID: nil),
                 to: ReplyAddress(topic: "\(root)/\(marker)", correlation: nil))
-        case .disconnected(let reason):
-            logger.warning("bus lost", metadata: ["reason": "\(reason)"])
+        case .disconnected:
             await take(.busLost, &state)
         case .outboxOverflowed: break  // This service has no events.
         case .message(let message):

@@ -140,7 +140,7 @@ package struct RotationCore: Hashable, Sendable {
         unknown.announced(camera)
         guard let folder = folderOf[camera] else { return }
         switch availability {
-        case .online: if !openSegments.hasOrphan(camera) { scans.cancel(.camera(camera), of: folder) }
+        case .online: cancelScan(of: camera, in: folder)
         case .offline: scans.want(.camera(camera), of: folder, at: now.monotonic + ScanPlan.afterWorkerGone)
         }
     }
@@ -151,15 +151,24 @@ package struct RotationCore: Hashable, Sendable {
         guard let folder = folderOf[camera], event.node == settings.node else { return [] }
         // Anyone may publish: an event that names another camera's file must not lead a deletion there.
         guard event.path(of: camera) != nil else { return [.tellImplausible(camera, event)] }
-        if openSegments.reported(event, of: camera) {
+        openSegments.reported(event, of: camera)
+        if openSegments.hasPassedOver(camera) {
+            scans.want(.camera(camera), of: folder, at: now.monotonic + ScanPlan.afterPassedOver)
+        } else if event.event == .opened, openSegments.hasOrphan(camera) {
             scans.want(.camera(camera), of: folder, at: now.monotonic + ScanPlan.afterOrphan)
         }
         if event.event == .closed {
             watches[folder]?.changed(at: now.monotonic)
-            if !openSegments.hasOrphan(camera) { scans.cancel(.camera(camera), of: folder) }
+            cancelScan(of: camera, in: folder)
         }
         return [.recordSegment(folder, camera, event)]
             + perform(plans[camera]?.segmentOpened(event) ?? [], of: camera)
+    }
+
+    /// Unless something is left that the files alone can tell.
+    private mutating func cancelScan(of camera: CameraID, in folder: StorageFolder) {
+        guard !openSegments.hasOrphan(camera), !openSegments.hasPassedOver(camera) else { return }
+        scans.cancel(.camera(camera), of: folder)
     }
 
     private mutating func repairCommanded(_ token: CommandToken, at now: Now) -> [RotationEffect] {

@@ -13,6 +13,8 @@ package struct ScanPlan: Hashable, Sendable {
     package static let afterWorkerGone: Duration = .seconds(10)
     /// After a segment was opened while an older one is open: time for a late `closed`.
     package static let afterOrphan: Duration = .seconds(30)
+    /// After a segment was opened that does not follow the last one: time for events that come in another order.
+    package static let afterPassedOver: Duration = .seconds(5)
     /// After a ledger that could not be written or a folder that could not be read.
     package static let afterFailure: Duration = .seconds(30)
     /// People that wait for one scan; the next are refused.

@@ -113,10 +113,8 @@ package struct RotationService {
     private func arrived(_ input: BusInput, _ askers: inout AskerBook) -> RotationEvent? {
         switch input {
         case .connected:
-            logger.info("bus connected")
             return .busConnected
-        case .disconnected(let reason):
-            logger.warning("bus lost", metadata: ["reason": "\(reason)"])
+        case .disconnected:
             return nil
         case .outboxOverflowed(let count):
             logger.error("events dropped, the outbox is full", metadata: ["count": "\(count)"])
