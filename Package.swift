@@ -42,6 +42,7 @@ let package = Package(
         .executable(name: "capture-worker", targets: ["CaptureWorkerMain"]),
         .executable(name: "rotation-service", targets: ["RotationServiceMain"]),
         .executable(name: "config-writer", targets: ["ConfigWriterMain"]),
+        .executable(name: "health-monitor", targets: ["HealthMonitorMain"]),
         .executable(name: "framekeeper", targets: ["FramekeeperMain"]),
     ],
     dependencies: [
@@ -110,6 +111,12 @@ let package = Package(
             ]),
         main("ConfigWriterMain", "Services/config-writer/Main", ["ConfigWriterShell", "ServiceKit", arguments]),
 
+        library("HealthMonitorCore", "Services/health-monitor/Core", ["Domain", "BusContract"]),
+        library(
+            "HealthMonitorShell", "Services/health-monitor/Shell",
+            ["HealthMonitorCore", "Domain", "BusContract", "Bus", "ClusterConfig", "ServiceKit", logging]),
+        main("HealthMonitorMain", "Services/health-monitor/Main", ["HealthMonitorShell", "ServiceKit", arguments]),
+
         library("FramekeeperCore", "Services/framekeeper/Core", ["Domain", "BusContract"]),
         library(
             "FramekeeperShell", "Services/framekeeper/Shell",
@@ -151,6 +158,12 @@ let package = Package(
             "FramekeeperTests",
             [
                 "FramekeeperCore", "FramekeeperShell", "Bus", "BusContract", "Domain", "ClusterConfig", "Ledger",
+                "ServiceKit", "TestSupport", logging,
+            ]),
+        tests(
+            "HealthMonitorTests",
+            [
+                "HealthMonitorCore", "HealthMonitorShell", "Bus", "BusContract", "Domain", "ClusterConfig",
                 "ServiceKit", "TestSupport", logging,
             ]),
         tests("Simulation", ["CaptureWorkerCore", "RotationServiceCore", "BusContract", "Domain", "TestSupport"]),

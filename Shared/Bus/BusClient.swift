@@ -58,6 +58,12 @@ package final class BusClient: Sendable {
         engine.clear(topic: M.topic(for: address))
     }
 
+    /// Leaves a retained state to whoever else says it now: it stays with the broker as it is, and is not sent again
+    /// after a reconnect.
+    package func forget<M: BusMessage>(_ type: M.Type, at address: M.Address) {
+        engine.forget(topic: M.topic(for: address))
+    }
+
     /// Answers a command, QoS 1. Kept for a connection that is away for less than the command's own expiry.
     package func reply<R>(_ reply: Reply<R>, to address: ReplyAddress) {
         engine.reply(address) { () throws(CodedError) in try BusCodec.json(reply) }

@@ -64,6 +64,10 @@ extension BusEngine {
         }
     }
 
+    func forget(topic: String) {
+        queue.async { self.states[self.whole(topic)] = nil }
+    }
+
     func reply(_ address: ReplyAddress, _ payload: @escaping @Sendable () throws(CodedError) -> [UInt8]) {
         queue.async {
             do throws(CodedError) {

@@ -153,6 +153,8 @@ package struct StreamStats: BusMessage {
     /// Over the last period.
     package var maxInterarrivalSeconds: Double = 0
     package var partWriteSecondsP99: Double = 0
+    /// Of segments, that reached the disk since the worker started; nil from a worker of before.
+    package var writtenBytesTotal: UInt64?
     /// Packets that wait for the segment writer.
     package var queueDepth: Int = 0
     package var rssBytes: UInt64 = 0
@@ -164,6 +166,6 @@ package struct StreamStats: BusMessage {
     enum CodingKeys: String, CodingKey {
         case fps, bitrateBps, framesTotal, bytesTotal, droppedTotal, gopSeconds, maxInterarrivalSeconds
         case partWriteSecondsP99 = "partWriteSecondsP99"
-        case queueDepth, rssBytes, cpuSeconds
+        case writtenBytesTotal, queueDepth, rssBytes, cpuSeconds
     }
 }

@@ -216,10 +216,21 @@ package struct RotationCommand: BusCommand {
 
 /// `cameras/<camera>/restart/set`: restarts the source only; empty, `RESTART` or `PRESS`.
 package struct RestartCommand: BusCommand {
+    /// Why, for the worker's log.
+    package var reason: String?
+    /// The count of restarts that the asker has seen: with any other, the source has been restarted since, and the
+    /// command is refused with `conflict`.
+    package var ifRestarts: Int?
+
     package typealias Address = CameraID
     package static let template: TopicTemplate = "cameras/+/restart/set"
 
-    package init() {}
+    package static let reasonLengthMax = 200
+
+    package init(reason: String? = nil, ifRestarts: Int? = nil) {
+        self.reason = reason
+        self.ifRestarts = ifRestarts
+    }
 
     package init(_ text: CommandText) throws(CodedError) {
         switch text {
@@ -229,6 +240,8 @@ package struct RestartCommand: BusCommand {
             var fields = CommandFields(raw)
             let word = try fields.string("command") ?? "restart"
             guard word == "restart" else { throw Self.unknown(word) }
+            reason = try fields.string("reason").map { String($0.prefix(Self.reasonLengthMax)) }
+            ifRestarts = try fields.integer("if_restarts", in: 0...Int(Int32.max))
             try fields.finish()
         }
     }

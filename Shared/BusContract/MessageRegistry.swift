@@ -25,7 +25,9 @@ package enum MessageRegistry {
         }
     }
 
-    package static let all: [Entry] = cameraStates + viewStates + cameraEvents + commands + nodeStates + configuration
+    package static let all: [Entry] =
+        cameraStates + viewStates + cameraEvents + commands + nodeStates + configuration
+        + health
 
     private static let worker = ServiceName.captureWorker.rawValue
     private static let rotation = ServiceName.rotationService.rawValue
@@ -62,7 +64,8 @@ package enum MessageRegistry {
             StreamStats.self, from: "\(worker), every 2 s while the stream is active", "How the pipeline fares.",
             #"{\#(at),"bitrate_bps":4000000,"bytes_total":15000000,"cpu_seconds":1.5,"dropped_total":0,"fps":30,"#
                 + #""frames_total":900,"gop_seconds":2,"max_interarrival_seconds":0.041,"#
-                + #""part_write_seconds_p99":0.003,"queue_depth":1,"rss_bytes":19000000,\#(seq)}"#),
+                + #""part_write_seconds_p99":0.003,"queue_depth":1,"rss_bytes":19000000,\#(seq),"#
+                + #""written_bytes_total":14980000}"#),
     ]
 
     private static let viewStates = [
@@ -138,8 +141,11 @@ package enum MessageRegistry {
             "ROTATE", #"{"at":"2026-03-01T12:30:00.000Z","command":"rotate"}"#,
             result: #"{"camera":"front","offset_seconds":0.033,"rotated":true,\#(segmentExample),\#(session)}"#),
         Entry(
-            RestartCommand.self, from: "anyone", "Restarts the source; the recording session goes on.",
-            "RESTART", #"{"command":"restart"}"#, result: #"{"camera":"front","restarts":2}"#),
+            RestartCommand.self, from: "health-monitor, anyone",
+            "Restarts the source; the recording session goes on. With `if_restarts`, only if the source has been "
+                + "restarted just so often, so that two askers do not restart it twice.",
+            "RESTART", #"{"command":"restart","if_restarts":1,"reason":"no frame for 6 s"}"#,
+            result: #"{"camera":"front","restarts":2}"#),
         Entry(
             StorageCommand.self, from: "anyone", "Compares files and ledger now and mends what differs.",
             "REPAIR", #"{"command":"repair"}"#,
@@ -162,6 +168,34 @@ package enum MessageRegistry {
                 + "late and to be ignored.",
             #"{\#(at),"node":"attic","pid":4711,\#(seq),"session":"89abcdef01234567","#
                 + #""started_at":"2026-03-01T11:59:58.000Z","state":"online","version":"0.1.0"}"#),
+    ]
+
+    private static let healthMonitor = ServiceName.healthMonitor.rawValue
+
+    private static let health = [
+        Entry(
+            CameraHealth.self, from: healthMonitor,
+            "The verdict on a camera: `ok`, `degraded`, `failing`, `offline` or `unknown`, with every reason, and what "
+                + "the health-monitor has done about it.",
+            #"{\#(at),"backoff_until":"2026-03-01T12:30:20.200Z","breaker":"closed","failure_probability":0.07,"#
+                + #""horizon_seconds":3600,"last_restart":{"at":"2026-03-01T12:29:50.200Z","outcome":"done","reason":"#
+                + #"{"code":"stalled","message":"no frame for more than 6s"}},"reasons":[{"code":"stalled","message":"#
+                + #""no frame for more than 6s"}],"restarts_1h":1,\#(seq),"status":"failing"}"#,
+            #"{\#(at),"breaker":"closed","reasons":[],"restarts_1h":0,\#(seq),"status":"ok"}"#),
+        Entry(
+            ServiceHealth.self, from: healthMonitor, "The verdict on a process.",
+            #"{\#(at),"reasons":[{"code":"service_offline","message":"its process is not there"}],"#
+                + #""restarts_1h":2,\#(seq),"status":"offline"}"#),
+        Entry(
+            NodeHealth.self, from: healthMonitor, "The verdict on a host: its clock, and when its disk will be full.",
+            #"{\#(at),"clock_offset_seconds":-0.1,"disk_full_at":"2026-03-01T15:30:00.000Z","reasons":[{"code":"#
+                + #""disk_full_soon","message":"its disk will be full at 2026-03-01T15:30Z if it goes on so"}],"#
+                + #"\#(seq),"status":"degraded"}"#),
+        Entry(
+            HealthLeader.self, from: healthMonitor,
+            "Which of several health-monitors speaks and acts. It renews its lease every 3 s; who has heard nothing of "
+                + "it for `lease_seconds` takes over with the next term.",
+            #"{\#(at),"instance":"attic","lease_seconds":10,"renewal":412,\#(seq),"term":3}"#),
     ]
 
     private static let configWriter = ServiceName.configWriter.rawValue

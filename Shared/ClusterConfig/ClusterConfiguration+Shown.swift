@@ -21,6 +21,7 @@ extension ClusterConfiguration {
             ("storage", storage.shown), ("rotation", rotation.shown), ("lifecycle", lifecycle.shown),
         ]
         if let mediaServer { keys.append(("mediamtx", mediaServer.shown)) }
+        keys.append(("health", health.shown))
         keys.append(("cameras", .map(cameras.map { ($0.id.rawValue, $0.shown) })))
         return .map(keys)
     }
@@ -52,6 +53,16 @@ extension MediaServerSettings {
             ("hook_url", .text(hookURL)),
         ]
         return .map(keys)
+    }
+}
+
+extension HealthSettings {
+    fileprivate var shown: ShownValue {
+        .map([
+            ("restart", .flag(restart)),
+            ("backoff", .map([("first", .text(backoffFirst.written)), ("most", .text(backoffMost.written))])),
+            ("disk_warning", .text(diskWarning.written)), ("clock_offset_max", .text(clockOffsetMax.written)),
+        ])
     }
 }
 

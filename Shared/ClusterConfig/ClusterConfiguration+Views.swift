@@ -26,6 +26,13 @@ extension ClusterConfiguration {
         return view
     }
 
+    /// What the health-monitor reads: what it may do. Which cameras there are it hears on the bus.
+    package var seenByHealthMonitor: ClusterConfiguration {
+        var view = seenByNode
+        view.health = health
+        return view
+    }
+
     /// What the rotation-service reads: folders, limits and boundaries, and which cameras there are.
     package var seenByRotationService: ClusterConfiguration {
         var view = seenByNode

@@ -15,6 +15,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
     package var lifecycle: LifecyclePolicies
     /// Nil: there is none.
     package var mediaServer: MediaServerSettings?
+    package var health: HealthSettings
     /// In the order of the file; cameras of other nodes included.
     package var cameras: [CameraConfiguration]
     /// Absolute; nil if there is no file and everything is default, environment or flag.
@@ -23,7 +24,8 @@ package struct ClusterConfiguration: Sendable, Hashable {
     package init(
         broker: BrokerSettings = BrokerSettings(), node: NodeID, stateDir: String, storage: StorageSettings,
         rotation: RotationSettings = RotationSettings(), lifecycle: LifecyclePolicies = LifecyclePolicies(),
-        mediaServer: MediaServerSettings? = nil, cameras: [CameraConfiguration] = [], file: String? = nil
+        mediaServer: MediaServerSettings? = nil, health: HealthSettings = HealthSettings(),
+        cameras: [CameraConfiguration] = [], file: String? = nil
     ) {
         self.broker = broker
         self.node = node
@@ -32,6 +34,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
         self.rotation = rotation
         self.lifecycle = lifecycle
         self.mediaServer = mediaServer
+        self.health = health
         self.cameras = cameras
         self.file = file
     }

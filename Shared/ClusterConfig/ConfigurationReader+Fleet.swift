@@ -3,9 +3,10 @@ internal import Domain
 /// The sections that hold for the fleet.
 extension ConfigurationReader {
     /// Parts of the product that read their own section; here it only has to be a mapping or a list.
-    private static let foreignKeys = ["health", "metrics", "home_assistant", "triggers", "schedules"]
+    private static let foreignKeys = ["metrics", "home_assistant", "triggers", "schedules"]
     private static let keys =
-        ["broker", "node", "state_dir", "storage", "rotation", "lifecycle", "mediamtx", "cameras"] + foreignKeys
+        ["broker", "node", "state_dir", "storage", "rotation", "lifecycle", "mediamtx", "health", "cameras"]
+        + foreignKeys
     /// A fleet of more is several fleets.
     static let camerasMax = 4096
 
@@ -28,7 +29,8 @@ extension ConfigurationReader {
         return ClusterConfiguration(
             broker: broker(fields["broker"]), node: node, stateDir: path(fields["state_dir"]) ?? defaults.stateDir,
             storage: fleet.storage, rotation: fleet.rotation, lifecycle: fleet.lifecycle,
-            mediaServer: mediaServer(fields["mediamtx"]), cameras: cameras(fields["cameras"], fleet: fleet))
+            mediaServer: mediaServer(fields["mediamtx"]), health: health(fields["health"]),
+            cameras: cameras(fields["cameras"], fleet: fleet))
     }
 
     static let nameRule = "1 to 63 of a-z, 0-9, '_' and '-', the first a letter or a digit"
@@ -46,6 +48,23 @@ extension ConfigurationReader {
             interval: interval, align: word(fields["align"], or: base.align),
             stagger: duration(fields["stagger"], or: min(base.stagger, interval), in: .zero...interval))
         return settings
+    }
+
+    private mutating func health(_ field: Field?) -> HealthSettings {
+        let fields = fields(field, known: ["restart", "backoff", "disk_warning", "clock_offset_max"])
+        let backoff = self.fields(fields["backoff"], known: ["first", "most"])
+        let base = HealthSettings()
+        let first = duration(
+            backoff["first"], or: base.backoffFirst, in: Duration.seconds(1)...Duration.seconds(86_400))
+        return HealthSettings(
+            restart: flag(fields["restart"], or: base.restart), backoffFirst: first,
+            backoffMost: duration(
+                backoff["most"], or: max(base.backoffMost, first), in: first...max(first, .seconds(86_400))),
+            diskWarning: duration(
+                fields["disk_warning"], or: base.diskWarning, in: Duration.zero...Duration.seconds(86_400)),
+            clockOffsetMax: duration(
+                fields["clock_offset_max"], or: base.clockOffsetMax,
+                in: Duration.milliseconds(100)...Duration.seconds(86_400)))
     }
 
     mutating func lifecycle(_ field: Field?, over base: LifecyclePolicies) -> LifecyclePolicies {

@@ -72,13 +72,15 @@ package struct GroupID: CheckedName {
     package static let all = GroupID(unchecked: "all")
 }
 
-/// The kind of an executable on the bus: `capture-worker`, `rotation-service`, `config-writer`, `framekeeper`.
+/// The kind of an executable on the bus: `capture-worker`, `rotation-service`, `config-writer`, `health-monitor`,
+/// `framekeeper`.
 package struct ServiceName: CheckedName {
     package let rawValue: String
     package init(unchecked: String) { rawValue = unchecked }
     package static let captureWorker = ServiceName(unchecked: "capture-worker")
     package static let rotationService = ServiceName(unchecked: "rotation-service")
     package static let configWriter = ServiceName(unchecked: "config-writer")
+    package static let healthMonitor = ServiceName(unchecked: "health-monitor")
     package static let framekeeper = ServiceName(unchecked: "framekeeper")
 }
 

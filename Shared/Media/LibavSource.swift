@@ -50,11 +50,16 @@ final class LibavSource: MediaSource, @unchecked Sendable {
     /// The stall timeout has passed, although a frame came out of it.
     private var hasStalled = false
     private var lastArrival = MonotonicTime.zero
+    private var lastPicture: MonotonicTime?
+    private var silence: StallTimeout
+    /// When something other than video came first after the last picture: sound does not make up for pictures.
+    private var withoutPictureSince: MonotonicTime?
     private(set) var notes: [String] = []
 
     init(_ settings: Settings, clock: @escaping MonotonicClock) {
         self.settings = settings
         self.clock = clock
+        silence = StallTimeout(initial: settings.stallTimeout)
     }
 
     var paces: Bool { !settings.atFullSpeed }
@@ -82,7 +87,7 @@ final class LibavSource: MediaSource, @unchecked Sendable {
 
     func next() throws(CodedError) -> SourceItem {
         // A stall is told at once after the frame that it left behind, not after a second timeout.
-        if !hasStalled { wake.allow(settings.stallTimeout) }
+        if !hasStalled { wake.allow(settings.isFile ? settings.stallTimeout : silence.allowed) }
         while ready.isEmpty {
             guard !hasEnded else { return .end }
             try readOne()
@@ -204,6 +209,7 @@ final class LibavSource: MediaSource, @unchecked Sendable {
 
     private func take(_ packet: UnsafeMutablePointer<AVPacket>, from input: LibavInput) throws(CodedError) {
         if packet.pointee.stream_index == input.videoIndex { return try takeVideo(packet, from: input) }
+        try noteMissingPicture()
         guard packet.pointee.stream_index == input.audioIndex, hasStarted else { return }
         describeAudio(input, packet: packet)
         guard let audioFormat else { return }
@@ -214,6 +220,16 @@ final class LibavSource: MediaSource, @unchecked Sendable {
         }
         loop.place(audio: packet, timeBase: audioFormat.timeBase)
         ready.append(.packet(try Packet(moving: packet, track: .audio, arrival: arrival())))
+    }
+
+    /// Counted from what came instead, so that a process that was held itself accuses nobody.
+    private func noteMissingPicture() throws(CodedError) {
+        guard hasStarted, !settings.isFile else { return }
+        let now = clock()
+        let since = withoutPictureSince ?? now
+        withoutPictureSince = since
+        guard now - since > silence.allowed else { return }
+        throw CodedError(.timeout, "the source sends sound and no pictures")
     }
 
     private func takeVideo(_ packet: UnsafeMutablePointer<AVPacket>, from input: LibavInput) throws(CodedError) {
@@ -229,7 +245,11 @@ final class LibavSource: MediaSource, @unchecked Sendable {
             hasStarted = true
         }
         video?.count(packet, tracker: tracker)
-        undated.append(try Packet(moving: packet, track: .video, arrival: arrival()))
+        let arrival = arrival()
+        if let lastPicture { silence.pictureCame(after: arrival - lastPicture, at: arrival) }
+        lastPicture = arrival
+        withoutPictureSince = nil
+        undated.append(try Packet(moving: packet, track: .video, arrival: arrival))
         releaseDated()
     }
 

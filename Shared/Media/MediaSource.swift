@@ -20,7 +20,7 @@ package protocol MediaSource: AnyObject, Sendable {
     ///
     /// Errors: `sourceUnavailable` (refused, missing, not understood, interrupted), `timeout`, `unauthorized`.
     func open() throws(CodedError) -> StreamFormat
-    /// Blocks for the next item. Errors as `open`; `timeout` when nothing came for the stall timeout.
+    /// Blocks for the next item. Errors as `open`; `timeout` when no picture came for as long as `StallTimeout` allows.
     func next() throws(CodedError) -> SourceItem
     /// Asks for a key frame as soon as possible. A source that does not encode ignores it.
     func requestKeyFrame()
@@ -37,7 +37,8 @@ package protocol MediaSource: AnyObject, Sendable {
 
 /// Makes the source that an address names; what comes out of it is H.264 or H.265.
 package enum MediaSources {
-    /// `openTimeout` bounds `open()`, `stallTimeout` every `next()`. `audio`: whether an audio track is wanted.
+    /// `openTimeout` bounds `open()`, `stallTimeout` every `next()` until the source's own pace is known.
+    /// `audio`: whether an audio track is wanted.
     package static func make(
         _ address: SourceAddress, encoder: EncoderSettings, audio: Bool, openTimeout: Duration,
         stallTimeout: Duration, clock: @escaping MonotonicClock = SystemClock.now

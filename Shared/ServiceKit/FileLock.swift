@@ -48,6 +48,15 @@ package final class FileLock: Sendable {
         return true
     }
 
+    /// Whether the path still leads to the file that is locked. Nobody else's lock is on it then; a folder that was
+    /// removed, unmounted or covered by a mount has another file there, or none.
+    package var isInPlace: Bool {
+        var named = stat()
+        var opened = stat()
+        guard stat(path, &named) == 0, fstat(file, &opened) == 0 else { return false }
+        return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino
+    }
+
     private init(path: String, file: Int32) {
         self.path = path
         self.file = file

@@ -1,3 +1,4 @@
+package import Domain
 internal import Synchronization
 
 /// What waits for a service's loop: the one place where its threads, timers and the bus meet.
@@ -17,6 +18,8 @@ package final class Inbox<Input: Sendable>: Sendable {
         var consumer: CheckedContinuation<Input?, Never>?
         var givers: [CheckedContinuation<Void, Never>] = []
         var isEnded = false
+        /// When the consumer took what it is about; nil while it waits for more.
+        var busySince: MonotonicTime?
 
         var count: Int { inputs.count - head }
 
@@ -45,6 +48,7 @@ package final class Inbox<Input: Sendable>: Sendable {
             guard !content.isEnded else { return nil }
             if let consumer = content.consumer {
                 content.consumer = nil
+                content.busySince = ServiceClock.now().monotonic
                 return consumer
             }
             precondition(content.count < Self.inputsMax, "the loop has not taken an input for far too long")
@@ -73,6 +77,7 @@ package final class Inbox<Input: Sendable>: Sendable {
             let (input, isOver, givers) = content.withLock {
                 content -> (Input?, Bool, [CheckedContinuation<Void, Never>]) in
                 precondition(content.consumer == nil, "an inbox has one consumer")
+                content.busySince = content.count > 0 ? ServiceClock.now().monotonic : nil
                 guard let input = content.take() else {
                     if content.isEnded { return (nil, true, []) }
                     content.consumer = consumer
@@ -85,6 +90,11 @@ package final class Inbox<Input: Sendable>: Sendable {
             for giver in givers { giver.resume() }
             if isOver { consumer.resume(returning: input) }
         }
+    }
+
+    /// How long the consumer has been about its present input; zero while it waits for one.
+    package func busy(at now: MonotonicTime) -> Duration {
+        content.withLock { $0.busySince.map { max(now - $0, .zero) } ?? .zero }
     }
 
     /// What waits is dropped, and so is what comes later; nobody is left waiting.

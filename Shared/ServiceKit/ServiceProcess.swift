@@ -12,11 +12,13 @@ package struct ServiceContext: Sendable {
     package let logger: Logger
     package let shutdown: Shutdown
     package let startedAt: Now
+    /// What shows the supervisor that the process lives.
+    package let heart: Heart
     package let version = ProductVersion.text
 
     package init(
         service: ServiceName, instance: InstanceID, configuration: ClusterConfiguration, logger: Logger,
-        shutdown: Shutdown, startedAt: Now
+        shutdown: Shutdown, startedAt: Now, heart: Heart = Heart()
     ) {
         self.service = service
         self.instance = instance
@@ -24,6 +26,7 @@ package struct ServiceContext: Sendable {
         self.logger = logger
         self.shutdown = shutdown
         self.startedAt = startedAt
+        self.heart = heart
     }
 }
 
@@ -63,6 +66,7 @@ package enum ServiceProcess {
             leave(.configuration)
         }
         await ProcessSignals.watch(context.shutdown, supervised: flags.supervised)
+        if flags.supervised { context.heart.start() }
         leave(await finish(context, body))
     }
 

@@ -68,9 +68,9 @@ import Testing
             #expect(life.session != nil)
             if let session = life.session { life.ended.append(session) }
             life.session = nil
-        case .takeFolder, .loseFrames, .setSchedule, .cut, .allowOpening, .requestKeyFrame, .openPublisher,
-            .closePublisher,
-            .lookAtReaders, .takeSnapshot, .publishStream, .publishRecording, .publishViewing, .publishSnapshot,
+        case .takeFolder, .loseFrames, .setSchedule, .cut, .allowOpening, .probeStorage, .requestKeyFrame,
+            .openPublisher, .closePublisher, .lookAtReaders, .takeSnapshot, .publishStream, .publishRecording,
+            .publishViewing, .publishSnapshot,
             .emitSegment, .emitGap, .reply, .refuse, .remember, .wake, .exit:
             break
         }

@@ -200,4 +200,52 @@ struct ChildMachineTests {
             if finished > 1 { Issue.record("finished twice: \(history)") }
         }
     }
+
+    @Test("What hangs is asked, killed two seconds later and started again; it counts as a failure")
+    func hung() {
+        var machine = running(at: start)
+        let asked = machine.handle(.fellSilent, at: start + .seconds(20))
+        #expect(asked == [.reportSilence, .terminate, .wake(at: start + .seconds(22))])
+        #expect(machine.handle(.fellSilent, at: start + .seconds(21)) == [], "once is enough")
+        #expect(machine.handle(.woke, at: start + .seconds(21)) == [])
+        #expect(machine.handle(.woke, at: start + .seconds(22)) == [.kill])
+        let ended = machine.handle(.exited(.signal(9)), at: start + .seconds(22))
+        #expect(
+            ended == [.reportEnd(.hung, again: .seconds(1), failures: 1), .wake(at: start + .seconds(23))],
+            "its own kill is no sign of health")
+        #expect(machine.handle(.woke, at: start + .seconds(23)) == [.spawn])
+        #expect(machine.handle(.fellSilent, at: start + .seconds(23)) == [], "it does not run")
+    }
+
+    @Test("Asked to stop while it hangs, it stays down; told at once, it is killed at once")
+    func hungStopped() {
+        var machine = running(at: start)
+        _ = machine.handle(.fellSilent, at: start)
+        #expect(machine.handle(.stopAsked, at: start) == [])
+        #expect(machine.handle(.woke, at: start + .seconds(2)) == [.kill])
+        #expect(machine.handle(.exited(.signal(9)), at: start + .seconds(2)) == [.finished])
+        var other = running(at: start)
+        _ = other.handle(.fellSilent, at: start)
+        #expect(other.handle(.killAsked, at: start) == [.kill])
+    }
+
+    @Test("After ten failures in a row it is tried every five minutes, and a minute up is a new beginning")
+    func crashLoopLimit() {
+        var machine = running(at: start)
+        var now = start
+        var waits: [Duration] = []
+        for _ in 0..<12 {
+            for effect in machine.handle(.exited(.code(1)), at: now) {
+                if case .reportEnd(_, let again?, _) = effect {
+                    waits.append(again)
+                    now = now + again
+                }
+            }
+            #expect(machine.handle(.woke, at: now) == [.spawn])
+            _ = machine.handle(.started, at: now)
+        }
+        #expect(waits == [1, 2, 4, 8, 8, 8, 8, 8, 8, 300, 300, 300].map { .seconds($0) })
+        let ended = machine.handle(.exited(.code(1)), at: now + .seconds(60))
+        #expect(ended.first == .reportEnd(.code(1), again: .seconds(1), failures: 1))
+    }
 }

@@ -63,6 +63,8 @@ package struct StreamMachine: Hashable, Sendable {
 
     /// Between attempts to open a source.
     package static let backoff = Backoff(first: .milliseconds(250), most: .seconds(30))
+    /// What a camera with rare key frames is given for its first one at most, whatever the wish says.
+    package static let patienceMax: Duration = .seconds(30)
     /// A run that lasts this long was a good one: the next failure counts from one again.
     package static let stableAfter: Duration = .seconds(10)
 
@@ -71,6 +73,9 @@ package struct StreamMachine: Hashable, Sendable {
     package private(set) var run = 0
     package private(set) var restarts = 0
     private var failures = 0
+    /// How long this camera has shown that it needs to its first key frame: twice what it took, or twice what was too
+    /// little.
+    private var patience: Duration = .zero
 
     package init() {}
 
@@ -118,9 +123,11 @@ package struct StreamMachine: Hashable, Sendable {
 
     private mutating func start(at now: MonotonicTime) -> [Effect] {
         run += 1
-        state = .starting(since: now, deadline: now + wish.startTimeout)
+        state = .starting(since: now, deadline: now + startTimeout)
         return [.open(run: run)]
     }
+
+    private var startTimeout: Duration { max(wish.startTimeout, min(patience, Self.patienceMax)) }
 
     private mutating func stop() -> [Effect] {
         let wasOpen = isOpen
@@ -147,6 +154,7 @@ package struct StreamMachine: Hashable, Sendable {
     private mutating func keyFrameCame(at now: MonotonicTime) -> [Effect] {
         guard case .starting(let since, _) = state else { return [] }
         state = .active(since: now)
+        patience = (now - since) * 2
         return [.activated(after: now - since)]
     }
 
@@ -181,9 +189,10 @@ package struct StreamMachine: Hashable, Sendable {
     private mutating func woke(at now: MonotonicTime, chance: Double) -> [Effect] {
         switch state {
         case .idle, .active: return []
-        case .starting(_, let deadline):
+        case .starting(let since, let deadline):
             guard deadline <= now else { return [] }
-            let error = CodedError(.timeout, "no key frame within \(wish.startTimeout.written)")
+            let error = CodedError(.timeout, "no key frame within \((deadline - since).written)")
+            patience = (deadline - since) * 2
             return sourceFailed(error, cause: .sourceLost, at: now, chance: chance)
         case .closing(_, let at): return at <= now ? stop() : []
         case .failed(_, let retryAt):

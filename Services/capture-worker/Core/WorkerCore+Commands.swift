@@ -20,11 +20,18 @@ extension WorkerCore {
         case .viewing(.stop(let holder)): return stopViewing(holder, token: token, at: now)
         case .snapshot(let wish): return takeSnapshot(wish, token: token, at: now)
         case .rotation(let command): return rotate(command, token: token, at: now)
-        case .restart:
-            return streamEffects(.restartDemanded, at: now) + [
-                .reply(token, .restart(RestartResult(camera: settings.camera, restarts: stream.restarts)))
-            ]
+        case .restart(let command): return restart(command, token: token, at: now)
         }
+    }
+
+    private mutating func restart(_ command: RestartCommand, token: CommandToken, at now: Now) -> [WorkerEffect] {
+        if let seen = command.ifRestarts, seen != stream.restarts {
+            let reason = "if_restarts: the source has been restarted \(stream.restarts) times"
+            return [.refuse(token, CodedError(.conflict, reason))]
+        }
+        return streamEffects(.restartDemanded, at: now) + [
+            .reply(token, .restart(RestartResult(camera: settings.camera, restarts: stream.restarts)))
+        ]
     }
 
     private mutating func start(

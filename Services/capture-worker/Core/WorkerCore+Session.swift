@@ -35,7 +35,7 @@ extension WorkerCore {
         guard !isStarted else { return [] }
         folder.error = error
         folder.failures += 1
-        folder.retryAt = now.monotonic + Self.storageBackoff.delay(attempt: folder.failures, chance: 0.5)
+        folder.retryAt = now.monotonic + Self.folderBackoff.delay(attempt: folder.failures, chance: 0.5)
         return []
     }
 
@@ -142,14 +142,27 @@ extension WorkerCore {
     }
 
     mutating func storageFailed(_ id: SessionID, _ error: CodedError, at now: Now) -> [WorkerEffect] {
-        guard var session, session.id == id else { return [] }
-        session.segment = nil
-        session.storageError = error
-        session.storageFailures += 1
-        session.storageRetryAt =
-            now.monotonic + Self.storageBackoff.delay(attempt: session.storageFailures, chance: 0.5)
-        self.session = session
+        guard session?.id == id else { return [] }
+        session?.segment = nil
+        retryStorage(after: error, at: now)
         return refuseStarts(error)
+    }
+
+    private mutating func retryStorage(after error: CodedError, at now: Now) {
+        let failures = (session?.storageFailures ?? 0) + 1
+        session?.storageError = error
+        session?.storageFailures = failures
+        session?.storageRetryAt = now.monotonic + Self.storageBackoff.delay(attempt: failures, chance: 0.5)
+    }
+
+    /// Only a disk that has taken a file is given a segment: an attempt that fails costs an index, events and a line in
+    /// every log.
+    mutating func storageProbed(_ error: CodedError?, at now: Now) -> [WorkerEffect] {
+        // A session that has begun meanwhile, or a failure, has its own turn.
+        guard session?.storageError != nil, session?.storageRetryAt == nil else { return [] }
+        guard let error else { return [.allowOpening] }
+        retryStorage(after: error, at: now)
+        return []
     }
 
     mutating func sessionEnded(_ id: SessionID, gap: SegmentCutter.EndedGap?) -> [WorkerEffect] {

@@ -90,7 +90,7 @@ extension WorkerCore {
         }
         if let retryAt = session?.storageRetryAt, retryAt <= now.monotonic {
             session?.storageRetryAt = nil
-            effects.append(.allowOpening)
+            effects.append(.probeStorage)
         }
         return effects
     }

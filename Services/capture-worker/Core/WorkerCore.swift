@@ -108,8 +108,11 @@ package struct WorkerCore: Hashable, Sendable {
     package static let exitTimeout: Duration = .seconds(30)
     /// Replies that wait at once; more commands are refused with `conflict`.
     package static let waitersMax = 256
-    /// Between attempts to write again after the disk refused.
-    package static let storageBackoff = Backoff(first: .seconds(1), most: .seconds(30), jitter: 0)
+    /// Between looks at a disk that refused. A look is one small file, so that recording goes on soon after there is
+    /// space.
+    package static let storageBackoff = Backoff(first: .milliseconds(500), most: .seconds(2), jitter: 0)
+    /// Between attempts to take a folder that is not there.
+    package static let folderBackoff = Backoff(first: .seconds(1), most: .seconds(30), jitter: 0)
 
     /// How long a stream stays published at least after its last viewing lease: longer than the media server waits
     /// before it tells of its last reader's leaving (`runOnDemandCloseAfter`), since a reader who comes in between is
@@ -192,6 +195,7 @@ package struct WorkerCore: Hashable, Sendable {
         case .segmentClosed(let closed): segmentClosed(closed)
         case .overran: []
         case .storageFailed(let id, let error): storageFailed(id, error, at: now)
+        case .storageProbed(let error): storageProbed(error, at: now)
         case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)
         case .publisherConnected(let run): publisherEffects(.connected(run: run), at: now)
         case .publisherFailed(let error, let run): publisherEffects(.failed(error, run: run), at: now)
@@ -294,19 +298,5 @@ package struct WorkerCore: Hashable, Sendable {
 
     mutating func drawSession() -> SessionID { SessionID(high: generator.next(), low: generator.next()) }
     /// 0..<1.
-    mutating func drawChance() -> Double { Double(generator.next() >> 11) * 0x1p-53 }
-}
-
-/// A small generator of pseudo-random numbers with its state in view (Steele, Lea and Flood, 2014), so that a Core that
-/// needs chance stays a pure function of its seed.
-struct SplitMix64: Hashable, Sendable {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
+    mutating func drawChance() -> Double { generator.unit() }
 }

@@ -22,6 +22,8 @@ package enum WorkerEvent: Hashable, Sendable {
     case overran(SessionID)
     /// No file can be written. The session waits.
     case storageFailed(SessionID, CodedError)
+    /// The answer to `probeStorage`; nil: the disk takes files again.
+    case storageProbed(CodedError?)
     /// The last file of a session is complete; with the gap that it ended in, if it did.
     case sessionEnded(SessionID, SegmentCutter.EndedGap?)
     /// The media server has accepted the stream.
@@ -157,6 +159,8 @@ package enum WorkerEffect: Hashable, Sendable {
     case setSchedule(SegmentCutter.Schedule)
     case cut(at: MonotonicTime)
     case allowOpening
+    /// Find out whether the disk takes files; answer with `storageProbed`.
+    case probeStorage
     /// Ask the source for a key frame, if it is one that encodes.
     case requestKeyFrame
     case openPublisher(run: Int)

@@ -23,8 +23,8 @@ final class CapturePipeline: Sendable {
 
     /// The most memory for pre-roll.
     static let ringBytesMax = 128 * 1024 * 1024
-    /// A source that sends nothing for this long has stalled. Must exceed the longest honest interval between frames.
-    static let stallTimeout: Duration = .seconds(2)
+    /// How long a source may take to open at most. Whether it takes too long is the Core's to say, which closes it.
+    static let openTimeout: Duration = .seconds(60)
 
     private let camera: CameraConfiguration
     private let node: NodeID
@@ -45,6 +45,9 @@ final class CapturePipeline: Sendable {
         var stats = PipelineStats()
     }
 
+    /// What a source of unknown pace is allowed, after runs that ended in silence before it was known.
+    private let patience = Mutex(StallTimeout.unknown)
+
     private struct Runs: Sendable {
         var current: (run: Int, source: any MediaSource)?
         var wanted: Int?
@@ -53,7 +56,7 @@ final class CapturePipeline: Sendable {
     }
 
     init(
-        camera: CameraConfiguration, node: NodeID, mediaServer: RTSPAddress?,
+        camera: CameraConfiguration, node: NodeID, folder: CameraFolder, mediaServer: RTSPAddress?,
         report: @escaping @Sendable (WorkerEvent) -> Void
     ) {
         self.camera = camera
@@ -63,7 +66,7 @@ final class CapturePipeline: Sendable {
         state = Mutex(State(ring: GOPRing(span: camera.preroll, bytesMax: Self.ringBytesMax)))
         recorder = SegmentRecorder(
             SegmentRecorder.Settings(storage: camera.storage.path, durability: camera.storage.durability),
-            report: report)
+            folder: folder, report: report)
         publisher = StreamPublisher(camera: camera.id, address: mediaServer, report: report)
         recorder.start { [weak self] loss in self?.storageLost(loss) ?? false }
     }
@@ -100,7 +103,7 @@ final class CapturePipeline: Sendable {
         while let run = nextRun() {
             let source = MediaSources.make(
                 address, encoder: camera.encoder, audio: camera.audio,
-                openTimeout: camera.lifecycle.recording.startTimeout, stallTimeout: Self.stallTimeout)
+                openTimeout: Self.openTimeout, stallTimeout: patience.withLock { $0 })
             let isWanted = runs.withLock { runs in
                 runs.current = (run, source)
                 return runs.wanted == run
@@ -127,6 +130,7 @@ final class CapturePipeline: Sendable {
 
     private func play(_ source: any MediaSource, run: Int) {
         defer { runs.withLock { if $0.wanted == run { $0.wanted = nil } } }
+        let before = state.withLock { $0.stats.frames }
         do {
             var format = try source.open()
             var feed = FrameFeed(format, run: run, paces: source.paces)
@@ -153,7 +157,20 @@ final class CapturePipeline: Sendable {
         } catch {
             // A source that was told to stop has not failed.
             guard runs.withLock({ $0.wanted == run }) else { return }
+            learn(from: error, frames: state.withLock { $0.stats.frames } - before)
             report(.sourceFailed(error, run: run))
+        }
+    }
+
+    /// A camera that fell silent before its pace was known may only be slower than anybody thought.
+    private func learn(from error: CodedError, frames: UInt64) {
+        let isKnown = frames > StallTimeout.knownAfter
+        patience.withLock { patience in
+            if isKnown {
+                patience = StallTimeout.unknown
+            } else if error.code == .timeout {
+                patience = min(patience * 2, StallTimeout.most)
+            }
         }
     }
 

@@ -17,13 +17,14 @@ package struct CaptureWorker {
     private let bus: BusClient
     private let pipeline: CapturePipeline
     private let memory: WorkerMemoryFile
+    private let folder: CameraFolder
     private let inbox: Inbox<Input>
     private let logger: Logger
 
     private enum Input: Sendable {
         case bus(BusInput)
         case happened(WorkerEvent)
-        case folderTaken(FileLock)
+        case folderTaken
         case statsDue
     }
 
@@ -40,12 +41,15 @@ package struct CaptureWorker {
         memory = WorkerMemoryFile(stateDir: stateDir, camera: camera.id)
         let inbox = Inbox<Input>()
         self.inbox = inbox
+        context.heart.watch(inbox)
         bus = BusClient(
             settings: context.busSettings, presences: [.availability(camera.id), context.presence],
             outbox: try EventOutbox(path: "\(stateDir)/outbox/\(camera.id).events"),
             now: { ServiceClock.now().wall }, logger: context.logger)
+        let folder = CameraFolder(storage: camera.storage.path, camera: camera.id)
+        self.folder = folder
         pipeline = CapturePipeline(
-            camera: camera, node: context.configuration.node,
+            camera: camera, node: context.configuration.node, folder: folder,
             mediaServer: try Self.address(of: camera.id, at: context.configuration.mediaServer)
         ) { event in
             inbox.put(.happened(event))
@@ -86,16 +90,14 @@ package struct CaptureWorker {
         }
     }
 
-    /// Waits for the camera's folder: an older worker that was just fenced may still be finishing its last file. A disk
-    /// that refuses is the Core's to try again.
+    /// A disk that refuses is the Core's to try again.
     private func takeFolder() {
-        let folder = "\(camera.storage.path)/\(camera.id)"
-        BlockingThread.start("folder-lock") { [inbox, logger] in
+        BlockingThread.start("folder-lock") { [inbox, logger, folder] in
             do throws(CodedError) {
-                try AtomicFile.createFolder(folder)
-                inbox.put(.folderTaken(try FileLock.wait("\(folder)/.lock")))
+                try folder.take()
+                inbox.put(.folderTaken)
             } catch {
-                logger.error("folder not usable", metadata: ["folder": "\(folder)", "error": "\(error)"])
+                logger.error("folder not usable", metadata: ["folder": "\(folder.path)", "error": "\(error)"])
                 let code: ErrorCode = error.code == .storageFull ? .storageFull : .storageFailed
                 let refusal = CodedError(
                     code, "the camera's folder cannot be used: \(error.message)", cause: error.cause)
@@ -104,28 +106,38 @@ package struct CaptureWorker {
         }
     }
 
+    private func probeStorage() {
+        BlockingThread.start("probe") { [inbox, logger, folder] in
+            do throws(CodedError) {
+                try folder.probe()
+                inbox.put(.happened(.storageProbed(nil)))
+            } catch {
+                logger.error("storage still fails", metadata: ["error": "\(error)"])
+                inbox.put(.happened(.storageProbed(error)))
+            }
+        }
+    }
+
     private func loop(_ desk: inout CommandDesk) async -> StopCause {
         var core = WorkerCore(settings, seed: UInt64.random(in: .min ... .max))
         var timers = Timers()
-        var lock: FileLock?
         while let input = await inbox.next() {
             let event: WorkerEvent
             switch input {
             case .bus(let input):
                 guard let arrived = arrived(input, at: &desk) else { continue }
+                WorkerEventLog(logger: logger).note(arrived)
                 event = arrived
             case .happened(let happened):
-                log(happened)
+                WorkerEventLog(logger: logger).note(happened)
                 event = happened
-            case .folderTaken(let taken):
-                lock = taken
-                event = await remembered()
+            case .folderTaken: event = await remembered()
             case .statsDue:
                 publishStats(&timers)
                 continue
             }
             for effect in core.handle(event, at: ServiceClock.now()) {
-                if case .exit(let cause) = effect { return withExtendedLifetime(lock) { cause } }
+                if case .exit(let cause) = effect { return cause }
                 await perform(effect, desk: &desk, timers: &timers)
             }
         }
@@ -261,6 +273,7 @@ extension CaptureWorker {
         case .setSchedule(let schedule): pipeline.setSchedule(schedule)
         case .cut(let time): pipeline.cut(at: time)
         case .allowOpening: pipeline.allowOpening()
+        case .probeStorage: probeStorage()
         case .requestKeyFrame: pipeline.requestKeyFrame()
         case .openPublisher(let run): pipeline.openPublisher(run: run)
         case .closePublisher: pipeline.closePublisher()
@@ -347,36 +360,10 @@ extension CaptureWorker {
         stats.gopSeconds = counts.gop.publishedSeconds
         stats.maxInterarrivalSeconds = counts.maxInterarrival.publishedSeconds
         stats.partWriteSecondsP99 = pipeline.recorder.partWriteP99.publishedSeconds
+        stats.writtenBytesTotal = pipeline.recorder.writtenBytes
         stats.queueDepth = pipeline.recorder.queue.depth
         stats.rssBytes = process.rssBytes
         stats.cpuSeconds = process.cpuSeconds
         bus.publish(stats, to: camera.id)
-    }
-
-    private func log(_ event: WorkerEvent) {
-        switch event {
-        case .segmentClosed(let closed):
-            logger.info(
-                "segment closed",
-                metadata: [
-                    "file": "\(closed.file)", "frames": "\(closed.frames)", "bytes": "\(closed.bytes)",
-                    "reason": "\(closed.reason.rawValue)",
-                ])
-        case .sourceOpened(let facts, _):
-            logger.info(
-                "source open",
-                metadata: ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"])
-        case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
-        case .storageFailed(_, let error): logger.error("storage failed", metadata: ["error": "\(error)"])
-        case .publisherConnected: logger.info("published")
-        case .publisherFailed(let error, _): logger.warning("not published", metadata: ["error": "\(error)"])
-        case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
-        case .overran: logger.error("frames dropped, the disk or the encoder does not keep up")
-        case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
-        case .started, .folderRefused, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded,
-            .segmentOpened,
-            .firstPartWritten, .sessionEnded, .readersReported, .readersCounted, .snapshotTaken(_, .success), .woke:
-            break
-        }
     }
 }

@@ -22,11 +22,14 @@ final class SegmentRecorder: Sendable {
 
     let queue = RecorderQueue()
     private let settings: Settings
+    private let folder: CameraFolder
     private let report: @Sendable (WorkerEvent) -> Void
     private let writeTimes = Mutex<[Duration]>([])
+    private let bytesOnDisk = Atomic<UInt64>(0)
 
-    init(_ settings: Settings, report: @escaping @Sendable (WorkerEvent) -> Void) {
+    init(_ settings: Settings, folder: CameraFolder, report: @escaping @Sendable (WorkerEvent) -> Void) {
         self.settings = settings
+        self.folder = folder
         self.report = report
     }
 
@@ -54,6 +57,9 @@ final class SegmentRecorder: Sendable {
             return sorted.isEmpty ? .zero : sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
         }
     }
+
+    /// Bytes of segments that reached the disk since the start.
+    var writtenBytes: UInt64 { bytesOnDisk.load(ordering: .relaxed) }
 
     /// The open file, if there is one, and whom to tell when it is lost.
     private struct Slot {
@@ -109,6 +115,7 @@ final class SegmentRecorder: Sendable {
         guard slot.untold?.session != plan.opening.session else { return }
         let next: Open
         do {
+            try folder.check()
             next = Open(
                 writer: try SegmentWriter(
                     storage: settings.storage, manifest: plan.manifest, format: plan.format,
@@ -150,6 +157,7 @@ final class SegmentRecorder: Sendable {
     private func written(_ part: PartReport?, in slot: inout Slot) {
         guard let part else { return }
         slot.file?.framesOnDisk += UInt64(part.videoFrames)
+        bytesOnDisk.add(UInt64(part.bytes), ordering: .relaxed)
         if let newest = slot.file?.newest { slot.file?.keptUntil = newest }
         writeTimes.withLock { times in
             if times.count >= Self.writeTimesMax { times.removeFirst() }

@@ -9,8 +9,11 @@ package struct ChildMachine: Sendable, Hashable {
     package enum State: Sendable, Hashable {
         /// Before the first start. To `running`.
         case idle
-        /// To `waiting` or `parked` when it ends, to `stopping` when asked.
+        /// To `waiting` or `parked` when it ends, to `stopping` when asked, to `hung` when it falls silent.
         case running(since: MonotonicTime)
+        /// It has shown no sign of life for too long; asked to end, killed at `deadline`. To `waiting` when it ends, to
+        /// `stopping` when asked.
+        case hung(deadline: MonotonicTime)
         /// Its settings have changed; asked to end, killed at `deadline`, and started again at once. To `idle` when it
         /// ends, to `stopping` when asked.
         case renewing(deadline: MonotonicTime)
@@ -29,6 +32,8 @@ package struct ChildMachine: Sendable, Hashable {
         case spawnFailed(String)
         case exited(ChildExit)
         case woke
+        /// It has shown no sign of life for too long.
+        case fellSilent
         /// Its settings have changed: to be started anew, without waiting for its turn.
         case renewAsked
         /// Asked to end in order.
@@ -47,6 +52,8 @@ package struct ChildMachine: Sendable, Hashable {
         case reportEnd(ChildExit, again: Duration?, failures: Int)
         /// It fails again and again.
         case reportCrashLoop(failures: Int)
+        /// It hangs.
+        case reportSilence
         /// Nothing is left of it.
         case finished
     }
@@ -63,6 +70,14 @@ package struct ChildMachine: Sendable, Hashable {
         package var fencedWait: Duration = .seconds(30)
         /// As many failures in a row are a crash loop, said once.
         package var crashLoopFailures = 5
+        /// As many are its limit: from then on it is tried every `crashLoopWait`, until it stays up, its settings
+        /// change or the node is started anew.
+        package var crashLoopLimit = 10
+        package var crashLoopWait: Duration = .seconds(300)
+        /// What a child that was just started may take to its first sign of life.
+        package var silentStartMax: Duration = .seconds(30)
+        /// What a child that hangs is given to end by itself: less than a healthy one, which has work to finish.
+        package var hungWithin: Duration = .seconds(2)
         /// What a child may take to finish its segment.
         package var stopWithin: Duration = .seconds(10)
         package init() {}
@@ -82,6 +97,7 @@ package struct ChildMachine: Sendable, Hashable {
         case .spawnFailed(let reason): handleEnd(.notStarted(reason), at: now, chance: chance)
         case .exited(let exit): handleEnd(exit, at: now, chance: chance)
         case .woke: handleWake(at: now)
+        case .fellSilent: handleSilence(at: now)
         case .renewAsked: handleRenew(at: now)
         case .stopAsked: handleStop(at: now)
         case .killAsked: handleKill(at: now)
@@ -95,7 +111,18 @@ package struct ChildMachine: Sendable, Hashable {
             return []
         // Asked to stop while it was being spawned: the end is on its way.
         case .stopping, .renewing: return [.terminate]
-        case .running, .stopped: return []
+        case .running, .hung, .stopped: return []
+        }
+    }
+
+    private mutating func handleSilence(at now: MonotonicTime) -> [Effect] {
+        switch state {
+        case .running:
+            let deadline = now + policy.hungWithin
+            state = .hung(deadline: deadline)
+            return [.reportSilence, .terminate, .wake(at: deadline)]
+        // It has ended already, or is about to.
+        case .idle, .hung, .renewing, .waiting, .stopping, .parked, .stopped: return []
         }
     }
 
@@ -112,6 +139,7 @@ package struct ChildMachine: Sendable, Hashable {
         case .running(let since):
             if now - since >= policy.stableAfter { failures = 0 }
             return plan(after: exit, at: now, chance: chance)
+        case .hung: return plan(after: .hung, at: now, chance: chance)
         case .idle, .waiting, .parked: return plan(after: exit, at: now, chance: chance)
         }
     }
@@ -132,14 +160,16 @@ package struct ChildMachine: Sendable, Hashable {
     private func wait(after exit: ChildExit, chance: Double) -> Duration {
         let wait = policy.backoff.delay(attempt: failures, chance: chance)
         if exit == .code(ChildExit.fenced) { return policy.fencedWait }
-        return exit == .signal(ChildExit.killed) ? min(wait, policy.killedWaitMax) : wait
+        if exit == .signal(ChildExit.killed) { return min(wait, policy.killedWaitMax) }
+        return failures >= policy.crashLoopLimit ? policy.crashLoopWait : wait
     }
 
     private mutating func handleWake(at now: MonotonicTime) -> [Effect] {
         switch state {
         case .idle: return [.spawn]
         case .waiting(let until): return now >= until ? [.spawn] : []
-        case .stopping(let deadline), .renewing(let deadline): return now >= deadline ? [.kill] : []
+        case .stopping(let deadline), .renewing(let deadline), .hung(let deadline):
+            return now >= deadline ? [.kill] : []
         case .running, .parked, .stopped: return []
         }
     }
@@ -155,7 +185,7 @@ package struct ChildMachine: Sendable, Hashable {
             failures = 0
             return [.spawn]
         // It has not started yet, or starts with the new settings anyhow, or never again.
-        case .idle, .renewing, .stopping, .stopped: return []
+        case .idle, .hung, .renewing, .stopping, .stopped: return []
         }
     }
 
@@ -166,7 +196,7 @@ package struct ChildMachine: Sendable, Hashable {
             state = .stopping(deadline: deadline)
             return [.terminate, .wake(at: deadline)]
         // Asked to end already; a wake for the deadline is on its way.
-        case .renewing(let deadline):
+        case .renewing(let deadline), .hung(let deadline):
             state = .stopping(deadline: deadline)
             return []
         case .idle, .waiting, .parked:
@@ -178,7 +208,7 @@ package struct ChildMachine: Sendable, Hashable {
 
     private mutating func handleKill(at now: MonotonicTime) -> [Effect] {
         switch state {
-        case .running, .renewing, .stopping:
+        case .running, .hung, .renewing, .stopping:
             state = .stopping(deadline: now)
             return [.kill]
         case .idle, .waiting, .parked:
@@ -194,6 +224,8 @@ package enum ChildExit: Sendable, Hashable, CustomStringConvertible {
     case code(Int32)
     case signal(Int32)
     case notStarted(String)
+    /// Ended because it hung, however it did.
+    case hung
 
     /// EX_TEMPFAIL and EX_CONFIG of sysexits.h, as the services use them.
     package static let fenced: Int32 = 75
@@ -209,6 +241,7 @@ package enum ChildExit: Sendable, Hashable, CustomStringConvertible {
         case .code(let code): "exit \(code)"
         case .signal(let number): "signal \(number)"
         case .notStarted(let reason): "cannot start: \(reason)"
+        case .hung: "showed no sign of life"
         }
     }
 }

@@ -12,12 +12,21 @@ final class ChildProcess: Sendable {
     static let lineBytesMax = 8192
 
     let pid: pid_t
+    let startedAt: MonotonicTime
+    /// When it last wrote anything, a beat or a line; in nanoseconds, 0: never.
+    private let sign = Atomic<Int64>(0)
     private let standardInput: Int32
     /// Guards against signalling a stranger that got the pid after the child was reaped.
     private let isReaped = Mutex(false)
 
+    var lastSign: MonotonicTime? {
+        let nanoseconds = sign.load(ordering: .relaxed)
+        return nanoseconds > 0 ? MonotonicTime(nanoseconds: nanoseconds) : nil
+    }
+
     private init(pid: pid_t, standardInput: Int32) {
         self.pid = pid
+        startedAt = ServiceClock.now().monotonic
         self.standardInput = standardInput
     }
 
@@ -32,6 +41,8 @@ final class ChildProcess: Sendable {
     ) throws(CodedError) -> ChildProcess {
         let input = try pipe()
         let output = try pipe()
+        // A supervisor that is held must not hold its children: what does not fit into the pipe is dropped.
+        _ = fcntl(output.write, F_SETFL, O_NONBLOCK)
         let pid: pid_t
         do throws(CodedError) {
             pid = try start(executable, arguments, input: input.read, output: output.write)
@@ -42,7 +53,7 @@ final class ChildProcess: Sendable {
         close(input.read)
         close(output.write)
         let child = ChildProcess(pid: pid, standardInput: input.write)
-        BlockingThread.start("log \(name)") { readLines(output.read, onLine) }
+        BlockingThread.start("log \(name)") { child.readLines(output.read, onLine) }
         BlockingThread.start("wait \(name)") { onExit(child.waitForEnd()) }
         return child
     }
@@ -123,16 +134,17 @@ final class ChildProcess: Sendable {
         return pid
     }
 
-    private static func readLines(_ file: Int32, _ onLine: (String) -> Void) {
+    private func readLines(_ file: Int32, _ onLine: (String) -> Void) {
         var line: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4096)
         while true {
             let count = read(file, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { break }
-            for byte in buffer[..<count] {
+            sign.store(ServiceClock.now().monotonic.nanoseconds, ordering: .relaxed)
+            for byte in buffer[..<count] where byte != Heart.beat {
                 if byte != UInt8(ascii: "\n") { line.append(byte) }
-                if byte == UInt8(ascii: "\n") || line.count >= lineBytesMax {
+                if byte == UInt8(ascii: "\n") || line.count >= Self.lineBytesMax {
                     onLine(String(decoding: line, as: UTF8.self))
                     line.removeAll(keepingCapacity: true)
                 }

@@ -55,6 +55,7 @@ struct NodeFollower: Sendable {
         }
         for camera in changes.changed { await supervisor.renew(NodePlan.worker(camera)) }
         for camera in changes.removed { await supervisor.remove(NodePlan.worker(camera)) }
+        if changes.concernsHealth { await supervisor.renew(NodePlan.healthMonitor) }
         if changes.concernsRotation { await supervisor.renew(NodePlan.rotationService) }
         let added = Set(changes.added.map(NodePlan.worker))
         for spec in plan.children(next) where added.contains(spec.name) { await supervisor.start(spec) }
@@ -68,6 +69,7 @@ struct NodeChanges: Sendable, Hashable, CustomStringConvertible {
     var removed: [CameraID]
     var changed: [CameraID]
     var concernsRotation: Bool
+    var concernsHealth: Bool
 
     init(from old: ClusterConfiguration, to new: ClusterConfiguration) {
         let (before, after) = (Set(old.ownCameras.map(\.id)), Set(new.ownCameras.map(\.id)))
@@ -76,13 +78,17 @@ struct NodeChanges: Sendable, Hashable, CustomStringConvertible {
         changed = after.intersection(before)
             .filter { old.seenByWorker(of: $0) != new.seenByWorker(of: $0) }.sorted()
         concernsRotation = old.seenByRotationService != new.seenByRotationService
+        concernsHealth = old.seenByHealthMonitor != new.seenByHealthMonitor
     }
 
-    var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty && !concernsRotation }
+    var isEmpty: Bool {
+        added.isEmpty && removed.isEmpty && changed.isEmpty && !concernsRotation && !concernsHealth
+    }
 
     var description: String {
         let parts = [("added", added), ("removed", removed), ("changed", changed)].filter { !$0.1.isEmpty }
             .map { "\($0.0) \($0.1.map(\.rawValue).joined(separator: ","))" }
-        return (parts + (concernsRotation ? ["rotation"] : [])).joined(separator: "; ")
+        let services = [("rotation", concernsRotation), ("health", concernsHealth)].filter(\.1).map(\.0)
+        return (parts + services).joined(separator: "; ")
     }
 }

@@ -12,6 +12,8 @@ struct NodePlan: Sendable {
     private let flags: ServiceFlags
 
     static let rotationService = "rotation-service"
+    static let configWriter = "config-writer"
+    static let healthMonitor = "health-monitor"
     static func worker(_ camera: CameraID) -> String { "capture-worker/\(camera)" }
 
     /// - Throws: if an executable is missing.
@@ -27,7 +29,8 @@ struct NodePlan: Sendable {
         worker = try Self.sibling("capture-worker")
         services = [
             (Self.rotationService, try Self.sibling(Self.rotationService)),
-            ("config-writer", try Self.sibling("config-writer")),
+            (Self.configWriter, try Self.sibling(Self.configWriter)),
+            (Self.healthMonitor, try Self.sibling(Self.healthMonitor)),
         ]
     }
 
@@ -40,13 +43,14 @@ struct NodePlan: Sendable {
     var settle: ChildSpec {
         let arguments = ["--settle"] + common.filter { $0 != "--active" && $0 != flags.active }
         return ChildSpec(
-            name: "config-writer", executable: services.last?.executable ?? "", arguments: arguments, stage: .services)
+            name: Self.configWriter, executable: services.first { $0.name == Self.configWriter }?.executable ?? "",
+            arguments: arguments, stage: .services)
     }
 
     func broker(_ broker: EmbeddedBroker) -> ChildSpec {
         ChildSpec(
             name: "broker", executable: broker.executable, arguments: ["-c", broker.configurationFile], stage: .broker,
-            mutedLines: EmbeddedBroker.mutedLines)
+            beats: false, mutedLines: EmbeddedBroker.mutedLines)
     }
 
     /// Services, and a worker per camera of this node.

@@ -5,6 +5,7 @@ internal import FramekeeperCore
 internal import Glibc
 internal import Logging
 internal import ServiceKit
+internal import Synchronization
 
 /// One run of `framekeeper up`: leftovers away, the configuration in force settled, broker up and answering, then the
 /// services, then a worker per camera of this node; while they run, what a changed configuration asks for; and all of
@@ -19,6 +20,8 @@ struct NodeRun: Sendable {
 
     /// What a broker may take from its start to its first answer.
     static let brokerWithin: Duration = .seconds(10)
+    /// A broker that hangs is noticed within twice this: the least that libmosquitto takes.
+    static let keepAlive: Duration = .seconds(5)
     static let leftoversWithin: Duration = .seconds(12)
     /// What the config-writer may take to put a file in force.
     static let settleWithin: Duration = .seconds(20)
@@ -81,10 +84,13 @@ struct NodeRun: Sendable {
             if broker == nil { bus.start() }
             let follower = NodeFollower(configuration: configuration, plan: plan, logger: logger)
             for spec in plan.children(configuration) { await supervisor.start(spec) }
-            let following = Task { await follower.follow(supervisor) }
+            let watching = [
+                Task { await follower.follow(supervisor) }, Task { await supervisor.watchBeats() },
+                Task { if broker != nil { await watchBroker(bus, supervisor) } },
+            ]
             await shutdown.wait()
             logger.info("stopping", metadata: ["reason": "\(shutdown.reason ?? "")"])
-            following.cancel()
+            for task in watching { task.cancel() }
         }
         await supervisor.stop(.workers)
         await supervisor.stop(.services)
@@ -93,14 +99,36 @@ struct NodeRun: Sendable {
         return exit
     }
 
+    /// Until the task is cancelled: starts an embedded broker anew that hangs.
+    private func watchBroker(_ bus: BusClient, _ supervisor: Supervisor) async {
+        let watch = Mutex(BrokerWatch())
+        let listener = Task {
+            for await input in bus.inputs {
+                switch input {
+                case .connected: watch.withLock { $0.connected() }
+                case .disconnected: watch.withLock { $0.lost(at: ServiceClock.now().monotonic) }
+                case .message, .outboxOverflowed: break
+                }
+            }
+        }
+        defer { listener.cancel() }
+        while (try? await Task.sleep(for: BeatWatch.every)) != nil {
+            let startedAt = await supervisor.startedAt("broker")
+            let now = ServiceClock.now().monotonic
+            if watch.withLock({ $0.isHung(startedAt: startedAt, at: now) }) { await supervisor.fellSilent("broker") }
+        }
+    }
+
     /// The supervisor is a service of the node and says so on the bus.
     private func presence(_ configuration: ClusterConfiguration) -> BusClient {
         let instance = InstanceID(unchecked: configuration.node.rawValue)
         let context = ServiceContext(
             service: .framekeeper, instance: instance, configuration: configuration, logger: logger,
             shutdown: shutdown, startedAt: startedAt)
+        var settings = context.busSettings
+        settings.keepAlive = Self.keepAlive
         return BusClient(
-            settings: context.busSettings, presences: [context.presence], now: { ServiceClock.now().wall },
+            settings: settings, presences: [context.presence], now: { ServiceClock.now().wall },
             logger: logger)
     }
 

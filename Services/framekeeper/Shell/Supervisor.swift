@@ -16,6 +16,8 @@ struct ChildSpec: Sendable, Hashable {
     var executable: String
     var arguments: [String]
     var stage: Stage
+    /// Whether it shows signs of life of its own accord.
+    var beats = true
     /// Lines of its output that hold one of these are left out of the log.
     var mutedLines: [String] = []
 }
@@ -96,6 +98,26 @@ actor Supervisor {
         return child.machine.state == .parked || child.machine.failures >= child.machine.policy.crashLoopFailures
     }
 
+    // MARK: Signs of life
+
+    /// Until the task is cancelled: starts children anew that hang.
+    func watchBeats() async {
+        var watch = BeatWatch(startMax: ChildMachine.Policy().silentStartMax)
+        while (try? await Task.sleep(for: BeatWatch.every)) != nil {
+            var signs: [String: BeatWatch.Signs] = [:]
+            for (name, child) in children where child.spec.beats {
+                guard let process = child.process else { continue }
+                signs[name] = BeatWatch.Signs(startedAt: process.startedAt, lastAt: process.lastSign)
+            }
+            for name in watch.look(signs, at: ServiceClock.now().monotonic) { deliver(.fellSilent, to: name) }
+        }
+    }
+
+    /// When the child's present process was started; nil: it does not run.
+    func startedAt(_ name: String) -> MonotonicTime? { children[name]?.process?.startedAt }
+
+    func fellSilent(_ name: String) { deliver(.fellSilent, to: name) }
+
     private func names(of stage: ChildSpec.Stage) -> [String] {
         children.values.filter { $0.spec.stage == stage }.map(\.spec.name).sorted()
     }
@@ -124,6 +146,7 @@ actor Supervisor {
         case .reportCrashLoop(let failures):
             logger.error(
                 "child fails again and again", metadata: ["child": "\(spec.name)", "failures": "\(failures)"])
+        case .reportSilence: logger.error("child hangs", metadata: ["child": "\(spec.name)"])
         case .finished: finish(spec)
         }
     }

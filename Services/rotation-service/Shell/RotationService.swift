@@ -37,6 +37,7 @@ package struct RotationService {
         try AtomicFile.createFolder("\(stateDir)/outbox")
         let inbox = Inbox<Input>()
         self.inbox = inbox
+        context.heart.watch(inbox)
         var busSettings = context.busSettings
         busSettings.sessionExpirySeconds = Self.sessionExpirySeconds
         bus = BusClient(

@@ -1,0 +1,98 @@
+internal import Domain
+internal import Glibc
+internal import ServiceKit
+internal import Synchronization
+
+/// The folder of one camera's recordings: that it is there, that it is ours, and that it takes files.
+///
+/// Owns the folder's lock, by which one worker at a time writes. Invariants: a folder that was below a mount is not
+/// used while that mount is away, since the recordings would fill the disk underneath; a folder that has come back as
+/// another one is locked anew before anything is written. The recorder asks before each segment, the Core has it probed
+/// after a failure. Every call may block for as long as the disk does.
+final class CameraFolder: Sendable {
+    /// What a look writes: more than the first part of any segment that follows.
+    static let probeBytes = 1 << 20
+
+    private struct Held {
+        var lock: FileLock
+        /// Whether the storage was the root of a mount when the lock was taken.
+        var isMount: Bool
+    }
+
+    let path: String
+    private let storage: String
+    private let held = Mutex<Held?>(nil)
+
+    init(storage: String, camera: CameraID) {
+        self.storage = storage
+        path = "\(storage)/\(camera)"
+    }
+
+    private var lockPath: String { "\(path)/.lock" }
+
+    /// Creates the folder if need be and waits for its lock: an older worker that was just fenced may still be
+    /// finishing its last file.
+    func take() throws(CodedError) {
+        let isMount = Self.isMount(storage)
+        if held.withLock({ $0?.isMount ?? false }), !isMount { throw Self.away(storage) }
+        do throws(CodedError) {
+            try AtomicFile.createFolder(path)
+            let lock = try FileLock.wait(lockPath)
+            held.withLock { $0 = Held(lock: lock, isMount: isMount) }
+        } catch {
+            throw Self.ofStorage(error)
+        }
+    }
+
+    /// Throws `storageFailed` if the path leads to another folder than the one that is locked.
+    func check() throws(CodedError) {
+        guard let held = held.withLock({ $0 }) else { throw CodedError(.storageFailed, "\(path) is not taken yet") }
+        if held.isMount, !Self.isMount(storage) { throw Self.away(storage) }
+        guard held.lock.isInPlace else { throw CodedError(.storageFailed, "\(path) is no longer the same folder") }
+    }
+
+    /// Writes and syncs a small file and removes it: whether the disk takes files again. A folder that was replaced is
+    /// taken anew.
+    func probe() throws(CodedError) {
+        do { try check() } catch { try take() }
+        let name = "\(path)/.probe"
+        let file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard file >= 0 else { throw Self.refusal(errno, "cannot create \(name)") }
+        defer {
+            unlink(name)
+            close(file)
+        }
+        let bytes = [UInt8](repeating: 0, count: Self.probeBytes)
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                write(file, $0.baseAddress.map { $0 + written }, bytes.count - written)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Self.refusal(errno, "cannot write to \(name)") }
+            written += count
+        }
+        guard fdatasync(file) == 0 else { throw Self.refusal(errno, "cannot sync \(name)") }
+    }
+
+    private static func away(_ storage: String) -> CodedError {
+        CodedError(.storageFailed, "nothing is mounted at \(storage) any more")
+    }
+
+    /// A disk that refuses is a matter of storage, whatever the number.
+    private static func refusal(_ number: Int32, _ what: String) -> CodedError {
+        ofStorage(.system(number, what))
+    }
+
+    private static func ofStorage(_ error: CodedError) -> CodedError {
+        error.code == .storageFull ? error : CodedError(.storageFailed, error.message, cause: error.cause)
+    }
+
+    /// The root of a mount lies on another device than its parent.
+    private static func isMount(_ path: String) -> Bool {
+        var own = stat()
+        var parent = stat()
+        guard stat(path, &own) == 0, stat(path + "/..", &parent) == 0 else { return false }
+        return own.st_dev != parent.st_dev
+    }
+}

@@ -1,0 +1,38 @@
+internal import BusContract
+internal import CaptureWorkerCore
+internal import Domain
+internal import Logging
+
+/// What of a worker's events an operator reads in its log. Called by the worker's loop for each of them.
+struct WorkerEventLog: Sendable {
+    let logger: Logger
+
+    func note(_ event: WorkerEvent) {
+        switch event {
+        case .segmentClosed(let closed):
+            logger.info(
+                "segment closed",
+                metadata: [
+                    "file": "\(closed.file)", "frames": "\(closed.frames)", "bytes": "\(closed.bytes)",
+                    "reason": "\(closed.reason.rawValue)",
+                ])
+        case .sourceOpened(let facts, _):
+            logger.info(
+                "source open",
+                metadata: ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"])
+        case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
+        case .storageFailed(_, let error): logger.error("storage failed", metadata: ["error": "\(error)"])
+        case .publisherConnected: logger.info("published")
+        case .publisherFailed(let error, _): logger.warning("not published", metadata: ["error": "\(error)"])
+        case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
+        case .overran: logger.error("frames dropped, the disk or the encoder does not keep up")
+        case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
+        case .commanded(.restart(let command), _):
+            logger.info("restart demanded", metadata: ["reason": "\(command.reason ?? "none given")"])
+        case .started, .folderRefused, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded,
+            .segmentOpened, .storageProbed, .firstPartWritten, .sessionEnded, .readersReported, .readersCounted,
+            .snapshotTaken(_, .success), .woke:
+            break
+        }
+    }
+}

@@ -1,0 +1,243 @@
+internal import BusContract
+internal import Domain
+
+/// What is known of one camera, and what it amounts to.
+///
+/// Owns the newest states of its worker and what they were like before. Invariants: a camera that nobody wants anything
+/// of is well when its worker is there; a pause of the camera's own length is no trouble, since what is allowed is
+/// learnt from the camera; that a count stands still is believed of what the worker says, never of its silence, which
+/// is another trouble; nothing is judged by a state from before the worker's present life. Called by `HealthCore`,
+/// which publishes the verdict and performs the restarts.
+struct CameraWatch: Hashable, Sendable {
+    /// Without statistics for longer the worker is silent: they come every 2 s.
+    static let silentAfter: Duration = .seconds(8)
+    /// Between two statistics: a count may have grown that much earlier than it was told.
+    static let statsSlack: Duration = .seconds(2)
+    /// The worker gives a source at most 30 s for its first key frame.
+    static let startingMax: Duration = .seconds(45)
+    /// From a lease to the first frame on disk, where the stream runs.
+    static let recordingMax: Duration = .seconds(30)
+    /// A part on disk holds at most a second, is written when the frame after it has come, and may take its time.
+    static let filesSlack: Duration = .seconds(6)
+    /// The config-writer tells of bytes alone every 10 s.
+    static let publishingMax: Duration = .seconds(25)
+    /// A part is a second long: a disk that takes longer for it falls behind.
+    static let slowWrite: Duration = .seconds(1)
+    static let droppingFor: Duration = .seconds(60)
+    /// Restarts in an hour that are worth a word.
+    static let restartsOften = 5
+
+    private(set) var availability: CameraAvailability?
+    private(set) var stream: StreamState?
+    private(set) var recording: RecordingState?
+    private(set) var viewing: ViewingState?
+    /// Since when the stream is in its present state.
+    private var streamSince: MonotonicTime?
+    /// Since when recording is wanted and does not go on.
+    private var notRecordingSince: MonotonicTime?
+    private var recordingSince: MonotonicTime?
+    private var statsAt: MonotonicTime?
+    private var partWrite: Duration = .zero
+    private var frames = Growth()
+    private var written = Growth()
+    private var published = Growth()
+    private var dropped = Growth()
+    private var silence = StallTimeout()
+    private var restarts = RebootLoop()
+
+    /// When `assessment` may change though nothing is heard.
+    private(set) var wakeAt: MonotonicTime?
+
+    // MARK: What is heard
+
+    mutating func take(_ state: CameraAvailability, at now: MonotonicTime) {
+        if state != availability { forgetCounts(at: now) }
+        availability = state
+    }
+
+    mutating func take(_ state: StreamState, at now: MonotonicTime) {
+        if state.state != stream?.state {
+            streamSince = now
+            if !Self.delivers(state.state) || !(stream.map { Self.delivers($0.state) } ?? false) {
+                forgetCounts(at: now)
+            }
+        }
+        if let before = stream?.restarts, state.restarts > before {
+            for _ in 0..<min(state.restarts - before, RebootLoop.loopStarts) { restarts.began(at: now) }
+        }
+        stream = state
+        noteRecording(at: now)
+    }
+
+    mutating func take(_ state: RecordingState, at now: MonotonicTime) {
+        if state.state == .recording, recording?.state != .recording {
+            recordingSince = now
+            written.restart(at: now)
+        }
+        recording = state
+        noteRecording(at: now)
+    }
+
+    mutating func take(_ state: ViewingState, at now: MonotonicTime) {
+        if state.state == .active, viewing?.state != .active { published.restart(at: now) }
+        viewing = state
+    }
+
+    mutating func take(_ stats: StreamStats, at now: MonotonicTime) {
+        statsAt = now
+        frames.take(stats.framesTotal, at: now)
+        if let bytes = stats.writtenBytesTotal { written.take(bytes, at: now) }
+        if let before = dropped.value, stats.droppedTotal > before {
+            dropped.take(stats.droppedTotal, at: now)
+        } else if dropped.value == nil || stats.droppedTotal < dropped.value ?? 0 {
+            dropped.forget()
+            dropped.take(stats.droppedTotal, at: now - Self.droppingFor)
+        }
+        partWrite = .seconds(max(0, min(stats.partWriteSecondsP99, 3600)))
+        if stats.maxInterarrivalSeconds > 0, stats.maxInterarrivalSeconds < 3600 {
+            silence.pictureCame(after: .seconds(stats.maxInterarrivalSeconds), at: now)
+        }
+    }
+
+    /// What the media server has of the camera's path; nil: nothing is known of it.
+    mutating func take(path: MediaServerState.Path?, at now: MonotonicTime) {
+        guard let path, path.ready else { return published.forget() }
+        published.take(path.bytes, at: now)
+    }
+
+    private mutating func forgetCounts(at now: MonotonicTime) {
+        statsAt = nil
+        frames.forget()
+        written.forget()
+        dropped.forget()
+        silence = StallTimeout()
+    }
+
+    private mutating func noteRecording(at now: MonotonicTime) {
+        let isWanted = (stream?.leases.recording ?? 0) > 0 && stream?.state == .active
+        let isMissing = isWanted && (recording?.state == .off || recording?.state == .starting)
+        notRecordingSince = isMissing ? notRecordingSince ?? now : nil
+    }
+
+    static func delivers(_ phase: StreamState.Phase) -> Bool { phase == .active || phase == .closing }
+
+    var restartsSeen: Int { stream?.restarts ?? 0 }
+}
+
+// MARK: What it amounts to
+
+extension CameraWatch {
+    struct Assessment: Hashable, Sendable {
+        var status: HealthStatus
+        var reasons: [HealthReason]
+        var restarts1h: Int
+        /// Why the source is to be restarted; nil: it is not.
+        var restart: HealthReason?
+    }
+
+    /// Also sets `wakeAt`.
+    mutating func assess(at now: MonotonicTime) -> Assessment {
+        wakeAt = restarts.wakeAt(at: now)
+        restarts.forget(before: now - RebootLoop.hour)
+        let restarts1h = restarts.count(within: RebootLoop.hour, at: now)
+        guard let availability else {
+            return Assessment(status: .unknown, reasons: [], restarts1h: restarts1h)
+        }
+        guard availability == .online else {
+            let reason = HealthReason(.workerOffline, "its worker is not there")
+            return Assessment(status: .offline, reasons: [reason], restarts1h: restarts1h)
+        }
+        let failing = [sourceFailed, storageFailed].compactMap { $0 }
+        let stuck = [
+            startingTooLong(at: now), stalled(at: now), notRecording(at: now),
+        ].compactMap { $0 }
+        let silent = [workerSilent(at: now), filesNotGrowing].compactMap { $0 }
+        let worrying = [
+            storageSlow, droppingFrames(at: now), publishingStalled(at: now), restartingOften(restarts1h),
+        ].compactMap { $0 }
+        let reasons = failing + stuck + silent + worrying
+        let status: HealthStatus = reasons.isEmpty ? .ok : reasons.count == worrying.count ? .degraded : .failing
+        return Assessment(status: status, reasons: reasons, restarts1h: restarts1h, restart: stuck.first)
+    }
+
+    /// Whether `time` has come; if not, it is looked at again then.
+    private mutating func isDue(_ time: MonotonicTime?, at now: MonotonicTime) -> Bool {
+        guard let time else { return false }
+        guard time > now else { return true }
+        wakeAt = wakeAt.map { min($0, time) } ?? time
+        return false
+    }
+
+    private var sourceFailed: HealthReason? {
+        guard stream?.state == .failed else { return nil }
+        return HealthReason(.sourceFailed, stream?.error?.message ?? "the source has failed")
+    }
+
+    private var storageFailed: HealthReason? {
+        switch recording?.error?.code {
+        case .storageFull: HealthReason(.storageFull, recording?.error?.message ?? "the disk is full")
+        case .storageFailed: HealthReason(.storageFailed, recording?.error?.message ?? "the disk fails")
+        default: nil
+        }
+    }
+
+    private mutating func startingTooLong(at now: MonotonicTime) -> HealthReason? {
+        guard stream?.state == .starting, isDue(streamSince.map { $0 + Self.startingMax }, at: now) else { return nil }
+        return HealthReason(.startingTooLong, "the source has been starting for \(Self.startingMax.written)")
+    }
+
+    private func stalled(at now: MonotonicTime) -> HealthReason? {
+        guard let stream, Self.delivers(stream.state), statsAt.map({ now - $0 < Self.silentAfter }) ?? false else {
+            return nil
+        }
+        guard let statsAt, let grewAt = frames.grewAt, statsAt - grewAt > silence.allowed + Self.statsSlack else {
+            return nil
+        }
+        return HealthReason(.stalled, "no frame for more than \(silence.allowed.tenths)")
+    }
+
+    private mutating func workerSilent(at now: MonotonicTime) -> HealthReason? {
+        guard let stream, Self.delivers(stream.state) else { return nil }
+        guard isDue((statsAt ?? streamSince).map { $0 + Self.silentAfter }, at: now) else { return nil }
+        return HealthReason(.workerSilent, "its worker has said nothing for \(Self.silentAfter.written)")
+    }
+
+    private mutating func notRecording(at now: MonotonicTime) -> HealthReason? {
+        guard recording?.error == nil, isDue(notRecordingSince.map { $0 + Self.recordingMax }, at: now) else {
+            return nil
+        }
+        return HealthReason(.notRecording, "recording is wanted and has not begun for \(Self.recordingMax.written)")
+    }
+
+    private var filesNotGrowing: HealthReason? {
+        guard recording?.state == .recording, let frameAt = frames.grewAt, let writtenAt = written.grewAt else {
+            return nil
+        }
+        // Only frames that came since can be missing on the disk.
+        let allowed = silence.allowed + Self.filesSlack
+        guard frameAt - writtenAt > allowed else { return nil }
+        return HealthReason(.filesNotGrowing, "frames come and no file has grown for \(allowed.tenths)")
+    }
+
+    private var storageSlow: HealthReason? {
+        guard partWrite > Self.slowWrite, recording?.state == .recording else { return nil }
+        return HealthReason(.storageSlow, "the disk takes more than \(Self.slowWrite.written) for a second of video")
+    }
+
+    private mutating func droppingFrames(at now: MonotonicTime) -> HealthReason? {
+        guard let last = dropped.grewAt, last + Self.droppingFor > now else { return nil }
+        _ = isDue(last + Self.droppingFor, at: now)
+        return HealthReason(.droppingFrames, "frames were dropped in the last minute")
+    }
+
+    private mutating func publishingStalled(at now: MonotonicTime) -> HealthReason? {
+        guard viewing?.state == .active, let stream, Self.delivers(stream.state) else { return nil }
+        guard isDue(published.grewAt.map { $0 + silence.allowed + Self.publishingMax }, at: now) else { return nil }
+        return HealthReason(.publishingStalled, "the media server gets nothing of the stream")
+    }
+
+    private func restartingOften(_ restarts1h: Int) -> HealthReason? {
+        guard restarts1h >= Self.restartsOften else { return nil }
+        return HealthReason(.restartingOften, "the source was restarted often in the last hour")
+    }
+}

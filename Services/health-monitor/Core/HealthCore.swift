@@ -1,0 +1,255 @@
+internal import BusContract
+package import Domain
+
+/// The health-monitor of a fleet as a pure value: event and time in, effects out.
+///
+/// Owns a watch for each camera, process and host of which anything was heard, the restart plans, and this one's part
+/// in who leads. Invariants: only a leader publishes and restarts; it publishes what differs from what it has told
+/// since it leads; every restart has its reason, its wait, and the count of restarts that it was decided on, so that a
+/// second opinion of another leader is refused by the worker; the last wake asked for is never later than the first
+/// thing that is due. An event costs what it concerns, not the size of the fleet. Called by the Shell's one loop and by
+/// the simulation. How a worker recovers by itself does not belong here: it needs nobody.
+package struct HealthCore: Hashable, Sendable {
+    /// More cameras, and four times as many processes, are several fleets.
+    package static let camerasMax = 4096
+    package static let servicesMax = 4 * camerasMax
+
+    struct Camera: Hashable, Sendable {
+        var watch = CameraWatch()
+        var plan: RestartPlan
+        var lastRestart: HealthAction?
+        var told: CameraHealth?
+        var wakeAt: MonotonicTime?
+    }
+
+    struct Service: Hashable, Sendable {
+        var watch = ServiceWatch()
+        var told: ServiceHealth?
+        var wakeAt: MonotonicTime?
+    }
+
+    struct Node: Hashable, Sendable {
+        var watch = NodeWatch()
+        var told: NodeHealth?
+    }
+
+    package let settings: HealthSettings
+    private var lease: LeaderLease
+    private var isLeading = false
+    private var cameras: [CameraID: Camera] = [:]
+    private var services: [ServiceAddress: Service] = [:]
+    private var nodes: [NodeID: Node] = [:]
+    private var changedCameras: Set<CameraID> = []
+    private var changedServices: Set<ServiceAddress> = []
+    private var changedNodes: Set<NodeID> = []
+    private var lastNow: Now?
+    private var wakeAt: MonotonicTime?
+    private var generator: SplitMix64
+
+    /// - Parameter seed: random, drawn once per process: the spread of claims and waits comes from it.
+    package init(_ settings: HealthSettings, own: InstanceID, seed: UInt64) {
+        self.settings = settings
+        lease = LeaderLease(own: own)
+        generator = SplitMix64(state: seed)
+    }
+
+    package func leads(at now: MonotonicTime) -> Bool { lease.leads(at: now) }
+
+    package mutating func handle(_ event: HealthEvent, at now: Now) -> [HealthEffect] {
+        noteOwnClock(now)
+        var effects: [HealthEffect] = []
+        switch event {
+        case .busConnected: effects = leaseEffects(.connected, at: now)
+        case .busLost: effects = leaseEffects(.disconnected, at: now)
+        case .leaderReported(let leader): effects = leaseEffects(.heard(leader), at: now)
+        case .availabilityReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
+        case .streamReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
+        case .recordingReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
+        case .viewingReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
+        case .statsReported(let id, let stats, let sentAt):
+            update(id) { $0.watch.take(stats, at: now.monotonic) }
+            if let node = node(of: id) { noteClock(of: node, sentAt, at: now) }
+        case .serviceReported(let address, let state, let sentAt):
+            effects = serviceReported(address, state, sentAt, at: now)
+        case .storageReported(let node, let state, let sentAt):
+            nodes[node, default: Node()].watch.take(state, at: now.monotonic)
+            changedNodes.insert(node)
+            noteClock(of: node, sentAt, at: now)
+        case .mediaServerReported(let node, let state): mediaServerReported(node, state, at: now.monotonic)
+        case .verdictReported(let id, let health): verdictReported(id, health, at: now)
+        case .restartAnswered(let id, let outcome): update(id) { $0.lastRestart?.outcome = outcome }
+        case .woke:
+            wakeAt = nil
+            effects = leaseEffects(.woke, at: now)
+        }
+        return effects + settle(at: now)
+    }
+
+    // MARK: What is heard
+
+    private mutating func update(_ id: CameraID, _ change: (inout Camera) -> Void) {
+        guard cameras[id] != nil || cameras.count < Self.camerasMax else { return }
+        let backoff = Backoff(first: settings.backoffFirst, most: settings.backoffMost)
+        change(&cameras[id, default: Camera(plan: RestartPlan(backoff: backoff))])
+        changedCameras.insert(id)
+    }
+
+    private func node(of camera: CameraID) -> NodeID? {
+        services[ServiceAddress(.captureWorker, InstanceID(unchecked: camera.rawValue))]?.watch.state?.node
+    }
+
+    private mutating func serviceReported(
+        _ address: ServiceAddress, _ state: ServiceState, _ sentAt: WallTime?, at now: Now
+    ) -> [HealthEffect] {
+        guard services[address] != nil || services.count < Self.servicesMax else { return [] }
+        services[address, default: Service()].watch.take(state, at: now.monotonic)
+        changedServices.insert(address)
+        // A last will carries the moment at which it was left with the broker.
+        if state.state == .online { noteClock(of: state.node, sentAt, at: now) }
+        guard address.service == .healthMonitor, state.state == .offline else { return [] }
+        return leaseEffects(.wentOffline(address.instance), at: now)
+    }
+
+    private mutating func noteClock(of node: NodeID, _ sentAt: WallTime?, at now: Now) {
+        guard let sentAt, nodes[node] != nil || nodes.count < Self.camerasMax else { return }
+        nodes[node, default: Node()].watch.heard(sentAt: sentAt, at: now)
+        changedNodes.insert(node)
+    }
+
+    /// A step of this host's own clock must not look like one of all others.
+    private mutating func noteOwnClock(_ now: Now) {
+        defer { lastNow = now }
+        guard let lastNow else { return }
+        let step = now.wall - lastNow.wall(at: now.monotonic)
+        guard step > ClockOffset.ownStepMax || step < .zero - ClockOffset.ownStepMax else { return }
+        for node in nodes.keys { nodes[node]?.watch.clockStepped() }
+    }
+
+    private mutating func mediaServerReported(_ node: NodeID, _ state: MediaServerState, at now: MonotonicTime) {
+        for id in Array(cameras.keys) where self.node(of: id) == node {
+            let path = state.reachable ? state.paths[id.rawValue] : nil
+            update(id) { $0.watch.take(path: path, at: now) }
+        }
+    }
+
+    private mutating func verdictReported(_ id: CameraID, _ health: CameraHealth, at now: Now) {
+        // What this one has said itself comes back, too.
+        guard !isLeading else { return }
+        update(id) { camera in
+            camera.plan.adopt(health, at: now)
+            camera.lastRestart = health.lastRestart ?? camera.lastRestart
+        }
+    }
+
+    // MARK: Who leads
+
+    private mutating func leaseEffects(_ event: LeaderLease.Event, at now: Now) -> [HealthEffect] {
+        lease.handle(event, at: now.monotonic, chance: generator.unit()).map { effect in
+            switch effect {
+            case .publish(let leader): .publishLeader(leader)
+            case .stepDown: .stepDown
+            }
+        }
+    }
+
+    // MARK: What follows
+
+    private mutating func settle(at now: Now) -> [HealthEffect] {
+        let leads = lease.leads(at: now.monotonic)
+        if leads != isLeading {
+            isLeading = leads
+            for id in cameras.keys { cameras[id]?.told = nil }
+            for address in services.keys { services[address]?.told = nil }
+            for node in nodes.keys { nodes[node]?.told = nil }
+            changedCameras = Set(cameras.keys)
+            changedServices = Set(services.keys)
+            changedNodes = Set(nodes.keys)
+        }
+        noteDue(at: now.monotonic)
+        var effects: [HealthEffect] = []
+        for id in changedCameras.sorted() { effects += settle(id, at: now) }
+        for address in changedServices.sorted(by: Self.isEarlier) { effects += settle(address, at: now) }
+        for node in changedNodes.sorted() { effects += settle(node, at: now) }
+        changedCameras = []
+        changedServices = []
+        changedNodes = []
+        return effects + wake(at: now.monotonic)
+    }
+
+    private static func isEarlier(_ left: ServiceAddress, _ right: ServiceAddress) -> Bool {
+        (left.service, left.instance) < (right.service, right.instance)
+    }
+
+    private mutating func noteDue(at now: MonotonicTime) {
+        for (id, camera) in cameras where camera.wakeAt.map({ $0 <= now }) ?? false { changedCameras.insert(id) }
+        for (address, service) in services where service.wakeAt.map({ $0 <= now }) ?? false {
+            changedServices.insert(address)
+        }
+    }
+
+    private mutating func settle(_ id: CameraID, at now: Now) -> [HealthEffect] {
+        guard var camera = cameras[id] else { return [] }
+        let assessment = camera.watch.assess(at: now.monotonic)
+        var effects = restart(id, &camera, assessment.restart, at: now)
+        let until = camera.plan.allowedAt.flatMap { $0 > now.monotonic ? $0 : nil }
+        let health = CameraHealth(
+            status: assessment.status, reasons: assessment.reasons, restarts1h: assessment.restarts1h,
+            backoffUntil: until.map { Self.published($0, now) }, breaker: camera.plan.breaker,
+            lastRestart: camera.lastRestart)
+        let planned = camera.plan.wakeAt(isNeeded: assessment.restart != nil).flatMap { $0 > now.monotonic ? $0 : nil }
+        camera.wakeAt = [camera.watch.wakeAt, planned, until].compactMap { $0 }.min()
+        if isLeading, health != camera.told {
+            if health.status != camera.told?.status || health.reasons != camera.told?.reasons ?? [] {
+                effects.append(.tell(id, health.status, health.reasons))
+            }
+            camera.told = health
+            effects.append(.publishCamera(id, health))
+        }
+        cameras[id] = camera
+        return effects
+    }
+
+    private mutating func restart(
+        _ id: CameraID, _ camera: inout Camera, _ reason: HealthReason?, at now: Now
+    ) -> [HealthEffect] {
+        guard isLeading, settings.restart else { return [] }
+        guard let reason else {
+            camera.plan.notNeeded(at: now.monotonic)
+            return []
+        }
+        guard camera.plan.needed(at: now.monotonic, chance: generator.unit()) else { return [] }
+        camera.lastRestart = HealthAction(at: Self.published(now.monotonic, now), reason: reason)
+        return [.restart(id, RestartCommand(reason: reason.message, ifRestarts: camera.watch.restartsSeen))]
+    }
+
+    private mutating func settle(_ address: ServiceAddress, at now: Now) -> [HealthEffect] {
+        guard let service = services[address] else { return [] }
+        let verdict = service.watch.verdict(at: now.monotonic)
+        services[address]?.wakeAt = service.watch.wakeAt(at: now.monotonic)
+        guard isLeading, verdict != service.told else { return [] }
+        services[address]?.told = verdict
+        return [.publishService(address, verdict)]
+    }
+
+    private mutating func settle(_ node: NodeID, at now: Now) -> [HealthEffect] {
+        guard let verdict = nodes[node]?.watch.verdict(settings, at: now) else { return [] }
+        guard isLeading, verdict != nodes[node]?.told else { return [] }
+        nodes[node]?.told = verdict
+        return [.publishNode(node, verdict)]
+    }
+
+    private mutating func wake(at now: MonotonicTime) -> [HealthEffect] {
+        let due = cameras.values.compactMap(\.wakeAt) + services.values.compactMap(\.wakeAt)
+        let first = (due + [lease.wakeAt(at: now)].compactMap { $0 }).min()
+        // One that comes too early costs nothing; a new one for every event would.
+        if let first, let wakeAt, wakeAt <= first { return [] }
+        guard first != wakeAt else { return [] }
+        wakeAt = first
+        return [.wake(first)]
+    }
+
+    /// To the tenth of a second, so that reading the clocks again does not look like a change.
+    private static func published(_ moment: MonotonicTime, _ now: Now) -> WallTime {
+        WallTime(milliseconds: (now.wall(at: moment).milliseconds + 50).floorDivided(by: 100) * 100)
+    }
+}
