@@ -60,7 +60,8 @@ extension GapRecord {
     }
 
     /// Whether the session's own files leave no room for it: frames follow one another without a hole where it is said
-    /// to lie, or it is said to lie in the midst of a file.
+    /// to lie, or it is said to lie in the midst of a file. A file that a gap ended may last longer on paper than until
+    /// the frame after it: what a camera sends late comes faster than it lasts.
     func isContradicted(by rows: [SegmentRecord]) -> Bool {
         guard let first = rows.first, let newest = rows.last else { return false }
         if first.camera != camera { return true }
@@ -68,7 +69,7 @@ extension GapRecord {
             guard let lastFrame = last.lastFrame, next.index == last.index + 1 else { return false }
             return next.firstFrame <= lastFrame &+ 1
         }
-        guard let endedAt = newest.endedAt else { return false }
+        guard let endedAt = newest.endedAt, newest.reason == .rotation || newest.reason == .stop else { return false }
         return to > newest.startedAt && to + Self.roundingMax < endedAt
     }
 }

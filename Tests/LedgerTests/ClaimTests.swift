@@ -120,6 +120,23 @@ import Testing
         #expect(try told(LedgerFixture.front, end, end + .seconds(4)) == .recorded)
     }
 
+    /// Frames that were held up come all at once: the file with one of them lasts beyond the beginning of the next.
+    @Test func aGapInABurstLiesWithinTheLengthOfTheFileBeforeIt() throws {
+        let manifest = fixture.manifest(0)
+        try fixture.writeFile(manifest)
+        _ = try take(fixture.closed(manifest, reason: .error))
+        let told = GapRecord(
+            session: session, camera: LedgerFixture.front, from: fixture.start + .milliseconds(1),
+            to: fixture.start + .milliseconds(2), cause: .overrun, framesLost: 19)
+        #expect(try store.take(told, now: fixture.start) == .recorded)
+        var next = fixture.manifest(1)
+        (next.startedAt, next.firstFrame) = (told.to, 250 + 19)
+        try fixture.writeFile(next)
+        _ = try take(fixture.closed(next))
+        #expect(try fixture.scan(store).dropped.isEmpty)
+        #expect(try store.gaps() == [told])
+    }
+
     // MARK: A ledger that believed too much
 
     @Test func aPoisonedLedgerCanBeReadAndMended() throws {
