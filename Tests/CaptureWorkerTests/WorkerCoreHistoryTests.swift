@@ -71,6 +71,7 @@ import Testing
         case .takeFolder, .loseFrames, .setSchedule, .cut, .allowOpening, .requestKeyFrame, .openPublisher,
             .closePublisher,
             .lookAtReaders, .takeSnapshot, .publishStream, .publishRecording, .publishViewing, .publishSnapshot,
+            .turnControls, .publishControls,
             .emitSegment, .emitGap, .reply, .refuse, .remember, .wake, .exit:
             break
         }

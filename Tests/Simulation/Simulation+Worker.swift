@@ -107,7 +107,7 @@ extension Simulation {
             if settings.sabotage != .neverRotates { worker?.cutter.setSchedule(schedule) }
         case .cut(let time): if settings.sabotage != .neverRotates { _ = worker?.cutter.rotate(at: time) }
         case .allowOpening: worker?.cutter.allowOpening()
-        case .requestKeyFrame, .publishViewing, .publishSnapshot: break
+        case .requestKeyFrame, .publishViewing, .publishSnapshot, .turnControls, .publishControls: break
         case .openPublisher, .closePublisher, .lookAtReaders, .takeSnapshot: performForViewers(effect)
         case .publishStream(let state):
             worker?.stream = state

@@ -138,7 +138,8 @@ package struct CaptureWorker {
             recordsAlways: camera.record == .always, preroll: camera.preroll, policies: camera.lifecycle,
             rotation: camera.rotation, publishing: publishing,
             viewURL: context.configuration.mediaServer?.publicAddress(of: camera.id),
-            readsFromMediaServer: camera.ingest == .mediaServer, boot: BootIdentity.current())
+            readsFromMediaServer: camera.ingest == .mediaServer, hasControls: camera.source.isWebcam,
+            boot: BootIdentity.current())
     }
 
     private var publishing: WorkerSettings.Publishing {
@@ -273,6 +274,8 @@ extension CaptureWorker {
                 }
                 bus.publish(SnapshotImage(bytes: picture.jpeg), to: camera.id)
             }
+        case .turnControls(let wishes, let token): pipeline.turnControls(wishes, token)
+        case .publishControls(let state): bus.publish(state, to: camera.id)
         case .publishStream(let state):
             bus.publish(state, to: camera.id)
             beat(state.state == .active || state.state == .closing, &timers)
@@ -363,9 +366,10 @@ extension CaptureWorker {
                     "reason": "\(closed.reason.rawValue)",
                 ])
         case .sourceOpened(let facts, _):
-            logger.info(
-                "source open",
-                metadata: ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"])
+            var metadata: Logger.Metadata = ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"]
+            if let input = facts.input { metadata.merge(input.logged) { _, new in new } }
+            logger.info("source open", metadata: metadata)
+            for remark in facts.remarks { logger.warning("\(remark)") }
         case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
         case .storageFailed(_, let error): logger.error("storage failed", metadata: ["error": "\(error)"])
         case .publisherConnected: logger.info("published")
@@ -373,7 +377,8 @@ extension CaptureWorker {
         case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
         case .overran: logger.error("frames dropped, the disk or the encoder does not keep up")
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
-        case .started, .folderRefused, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded,
+        case .controlsTurned(.failure(let error), _): logger.info("controls refused", metadata: ["error": "\(error)"])
+        case .controlsRead, .controlsTurned, .started, .folderRefused, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded,
             .segmentOpened,
             .firstPartWritten, .sessionEnded, .readersReported, .readersCounted, .snapshotTaken(_, .success), .woke:
             break
