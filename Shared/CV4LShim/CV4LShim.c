@@ -4,9 +4,20 @@
 #include <fcntl.h>
 #include <libv4l2.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
+// libv4l2 writes its complaints to stderr, which is the operator's log. Every one of them is an error of a call too.
+static void quiet(void) {
+    if (!v4l2_log_file && !getenv("LIBV4L2_LOG_FILENAME"))
+        v4l2_log_file = fopen("/dev/null", "we");
+}
+
 int cv4l_open(const char *path) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, quiet);
     int device;
     do
         device = v4l2_open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);

@@ -52,6 +52,7 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
     }
 
     package func open() throws(CodedError) -> StreamFormat {
+        MediaLibrary.prepare()
         let deadline = clock() + openTimeout
         let camera = try device.open()
         self.camera = camera

@@ -141,12 +141,15 @@ package struct ModeWish: Hashable, Sendable {
 }
 
 /// What is asked of the device after looking at its menu.
-package struct ModeChoice: Hashable, Sendable {
+package struct ModeChoice: Hashable, Sendable, CustomStringConvertible {
     package var format: PixelFormat
     package var width: Int
     package var height: Int
     /// Nil where the device does not say what it can do.
     package var rate: FrameRate?
+
+    /// `MJPG 1280x720 at 30 fps`.
+    package var description: String { "\(format) \(width)x\(height)" + (rate.map { " at \($0) fps" } ?? "") }
 
     package init(format: PixelFormat, width: Int, height: Int, rate: FrameRate?) {
         self.format = format
