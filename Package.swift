@@ -69,11 +69,16 @@ let package = Package(
         .systemLibrary(
             name: "CLibYAML", path: "Shared/CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .target(name: "CAVShim", dependencies: ["CAVFormat"], path: "Shared/CAVShim"),
+        // Cameras: libv4l2 knows the devices that need help, and the plugins with which tests stand in for one.
+        .systemLibrary(
+            name: "CV4L2", path: "Shared/CV4L2", pkgConfig: "libv4l2", providers: [.apt(["libv4l-dev"])]),
+        .target(name: "CV4LShim", dependencies: ["CV4L2"], path: "Shared/CV4LShim"),
 
         library("Domain", "Shared/Domain"),
         library("BusContract", "Shared/BusContract", ["Domain"], exclude: ["TOPICS.md"]),
         library("Bus", "Shared/Bus", ["Domain", "BusContract", "CMosquitto", logging]),
         library("Media", "Shared/Media", ["Domain", "CAVFormat", "CAVShim"]),
+        library("VideoDevices", "Shared/VideoDevices", ["Domain", "Media", "CV4L2", "CV4LShim"]),
         library(
             "Ledger", "Shared/Ledger",
             ["Domain", "BusContract", "Media", .product(name: "GRDB", package: "GRDB.swift")]),
@@ -88,7 +93,10 @@ let package = Package(
         library("CaptureWorkerCore", "Services/capture-worker/Core", ["Domain", "BusContract"]),
         library(
             "CaptureWorkerShell", "Services/capture-worker/Shell",
-            ["CaptureWorkerCore", "Domain", "BusContract", "Bus", "Media", "ClusterConfig", "ServiceKit", logging]),
+            [
+                "CaptureWorkerCore", "Domain", "BusContract", "Bus", "Media", "VideoDevices", "ClusterConfig",
+                "ServiceKit", logging,
+            ]),
         main("CaptureWorkerMain", "Services/capture-worker/Main", ["CaptureWorkerShell", "ServiceKit", arguments]),
 
         library("RotationServiceCore", "Services/rotation-service/Core", ["Domain", "BusContract"]),
@@ -121,8 +129,8 @@ let package = Package(
         library(
             "FramekeeperShell", "Services/framekeeper/Shell",
             [
-                "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "Ledger", "ClusterConfig", "MediaServer",
-                "ServiceKit", logging, arguments,
+                "FramekeeperCore", "Domain", "BusContract", "Bus", "Media", "VideoDevices", "Ledger", "ClusterConfig",
+                "MediaServer", "ServiceKit", logging, arguments,
             ]),
         main("FramekeeperMain", "Services/framekeeper/Main", ["FramekeeperShell", "ServiceKit", arguments]),
 
@@ -133,6 +141,7 @@ let package = Package(
         tests(
             "LedgerTests",
             ["Ledger", "BusContract", "Domain", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("VideoDevicesTests", ["VideoDevices", "Media", "Domain", "TestSupport"]),
         tests("ClusterConfigTests", ["ClusterConfig", "Domain", "TestSupport"]),
         tests("MediaServerTests", ["MediaServer", "ClusterConfig", "Domain", "TestSupport"]),
         tests("ServiceKitTests", ["ServiceKit", "Bus", "BusContract", "Domain", "TestSupport", logging]),

@@ -32,6 +32,34 @@ package struct StreamState: BusMessage {
         }
     }
 
+    /// What a camera at this machine delivers, and what becomes of it.
+    package struct Input: Hashable, Sendable, Codable {
+        /// The node that is open: `/dev/video0`.
+        package var device: String
+        /// The device's own code for its format: `YUYV`, `MJPG`, `H264`.
+        package var format: String
+        package var width: Int
+        package var height: Int
+        package var fps: Double?
+        /// What was asked for, if this is not it.
+        package var wanted: String?
+        /// libavcodec's name; nil if the pictures are recorded as they come.
+        package var encoder: String?
+
+        package init(
+            device: String, format: String, width: Int, height: Int, fps: Double?, wanted: String? = nil,
+            encoder: String? = nil
+        ) {
+            self.device = device
+            self.format = format
+            self.width = width
+            self.height = height
+            self.fps = fps
+            self.wanted = wanted
+            self.encoder = encoder
+        }
+    }
+
     package var state: Phase
     package var leases: LeaseCounts
     /// The source's address without credentials.
@@ -41,6 +69,8 @@ package struct StreamState: BusMessage {
     package var width: Int?
     package var height: Int?
     package var fps: Double?
+    /// Nil for any other source.
+    package var input: Input?
     /// From the wish to the first key frame of this run.
     package var startedInSeconds: Double?
     package var closesAt: WallTime?
@@ -51,8 +81,8 @@ package struct StreamState: BusMessage {
 
     package init(
         state: Phase, leases: LeaseCounts, source: String, codec: String? = nil, width: Int? = nil,
-        height: Int? = nil, fps: Double? = nil, startedInSeconds: Double? = nil, closesAt: WallTime? = nil,
-        retryAt: WallTime? = nil, restarts: Int = 0, error: PublishedError? = nil
+        height: Int? = nil, fps: Double? = nil, input: Input? = nil, startedInSeconds: Double? = nil,
+        closesAt: WallTime? = nil, retryAt: WallTime? = nil, restarts: Int = 0, error: PublishedError? = nil
     ) {
         self.state = state
         self.leases = leases
@@ -61,6 +91,7 @@ package struct StreamState: BusMessage {
         self.width = width
         self.height = height
         self.fps = fps
+        self.input = input
         self.startedInSeconds = startedInSeconds
         self.closesAt = closesAt
         self.retryAt = retryAt

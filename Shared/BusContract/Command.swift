@@ -53,7 +53,7 @@ package enum CommandText: Hashable, Sendable {
 /// The fields of a command. Reading a field ticks it off; what is left over at the end is refused by name, since a
 /// misspelt `duration` must not record for ever.
 package struct CommandFields {
-    private var rest: [String: JSONValue]
+    var rest: [String: JSONValue]
 
     /// The envelope's own keys are not the command's business.
     package init(_ fields: [String: JSONValue]) {
@@ -277,9 +277,10 @@ package enum CameraCommand: Hashable, Sendable {
     case snapshot(SnapshotCommand)
     case rotation(RotationCommand)
     case restart(RestartCommand)
+    case controls(ControlsCommand)
 
     /// The level before `/set`.
-    package static let nouns = ["recording", "viewing", "snapshot", "rotation", "restart"]
+    package static let nouns = ["recording", "viewing", "snapshot", "rotation", "restart", "controls"]
 
     package init(noun: String, _ text: CommandText) throws(CodedError) {
         switch noun {
@@ -288,6 +289,7 @@ package enum CameraCommand: Hashable, Sendable {
         case "snapshot": self = .snapshot(try SnapshotCommand(text))
         case "rotation": self = .rotation(try RotationCommand(text))
         case "restart": self = .restart(try RestartCommand(text))
+        case "controls": self = .controls(try ControlsCommand(text))
         default: throw CodedError(.unknownCommand, "\(noun.prefix(40))/set: no such command")
         }
     }

@@ -46,6 +46,11 @@ package enum MessageRegistry {
             #"{\#(at),"codec":"h264","fps":29.97,"height":1080,"leases":{"recording":1,"snapshot":0,"viewing":2},"#
                 + #""restarts":1,\#(seq),"source":"rtsp://10.0.0.7/stream","started_in_seconds":0.412,"#
                 + #""state":"active","width":1920}"#,
+            #"{\#(at),"codec":"h264","fps":30,"height":720,"input":{"device":"/dev/video0","encoder":"libx264","#
+                + #""format":"MJPG","fps":30,"height":720,"wanted":"1920x1080","width":1280},"leases":"#
+                + #"{"recording":1,"snapshot":0,"viewing":0},"restarts":0,\#(seq),"#
+                + #""source":"v4l2:///dev/v4l/by-id/usb-cam-index0","started_in_seconds":0.3,"state":"active","#
+                + #""width":1280}"#,
             #"{\#(at),"error":{"code":"source_unavailable","message":"connection refused"},"leases":"#
                 + #"{"recording":1,"snapshot":0,"viewing":0},"restarts":4,"retry_at":"2026-03-01T12:30:08.250Z","#
                 + #"\#(seq),"source":"rtsp://10.0.0.7/stream","state":"failed"}"#,
@@ -68,7 +73,18 @@ package enum MessageRegistry {
                 + #""written_bytes_total":14980000}"#),
     ]
 
+    private static let brightness =
+        #"{"default":128,"inactive":false,"kind":"number","max":255,"min":0,"name":"brightness","step":1,"#
+        + #""value":140}"#
+
     private static let viewStates = [
+        Entry(
+            ControlsState.self, from: worker,
+            "What a webcam lets one turn, and how it stands; with the wishes that it did not take when it was opened.",
+            #"{\#(at),"controls":[\#(brightness),{"default":3,"inactive":false,"kind":"menu","max":3,"#
+                + #""menu":[{"name":"Manual Mode","value":1},{"name":"Aperture Priority Mode","value":3}],"min":0,"#
+                + #""name":"auto_exposure","step":1,"value":3}],"refused":[{"message":"brightness: expected 0 to 255","#
+                + #""name":"brightness"}],\#(seq)}"#),
         Entry(
             ViewingState.self, from: worker, "Live view: who holds it open, who watches, and where a player finds it.",
             #"{\#(at),"leases":[{"holder":"mediamtx","since":"2026-03-01T12:29:00.000Z","#
@@ -146,6 +162,13 @@ package enum MessageRegistry {
                 + "restarted just so often, so that two askers do not restart it twice.",
             "RESTART", #"{"command":"restart","if_restarts":1,"reason":"no frame for 6 s"}"#,
             result: #"{"camera":"front","restarts":2}"#),
+        Entry(
+            ControlsCommand.self, from: "anyone",
+            "Turns controls of a webcam by their names in `controls`: a number, true or false, the words of a menu, or "
+                + "`default`. They hold until the worker ends; lasting ones stand in the configuration. An empty object "
+                + "changes nothing and is answered as well.",
+            #"{"auto_exposure":"Manual Mode","brightness":140,"white_balance_automatic":false}"#, "{}",
+            result: #"{"camera":"front","controls":[\#(brightness)]}"#),
         Entry(
             StorageCommand.self, from: "anyone", "Compares files and ledger now and mends what differs.",
             "REPAIR", #"{"command":"repair"}"#,

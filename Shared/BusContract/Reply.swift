@@ -34,6 +34,7 @@ package enum CommandResult: Hashable, Sendable {
     case snapshot(SnapshotResult)
     case rotation(RotationResult)
     case restart(RestartResult)
+    case controls(ControlsResult)
     case storage(StorageResult)
 }
 
@@ -162,6 +163,16 @@ package struct RestartResult: Hashable, Sendable, Codable {
     package init(camera: CameraID, restarts: Int) {
         self.camera = camera
         self.restarts = restarts
+    }
+}
+
+/// The answer to `controls/set`: how all of them stand now.
+package struct ControlsResult: Hashable, Sendable, Codable {
+    package var camera: CameraID
+    package var controls: [CameraControl]
+    package init(camera: CameraID, controls: [CameraControl]) {
+        self.camera = camera
+        self.controls = controls
     }
 }
 

@@ -102,13 +102,23 @@ extension LifecyclePolicies {
 
 extension CameraConfiguration {
     fileprivate var shown: ShownValue {
-        var codec: [(key: String, value: ShownValue)] = [("preset", .text(encoder.preset))]
+        var codec: [(key: String, value: ShownValue)] = [
+            ("kind", .text(encoder.kind.rawValue)), ("preset", .text(encoder.preset)),
+        ]
         if let bitrate = encoder.bitrate { codec.append(("bitrate", .number(Double(bitrate)))) }
         codec.append(("gop", .text(encoder.gop.written)))
+        let turned: [(key: String, value: ShownValue)] = controls.keys.sorted().compactMap { name in
+            switch controls[name] {
+            case .number(let number)?: (name.rawValue, .number(Double(number)))
+            case .word(let word)?: (name.rawValue, .text(word))
+            case nil: nil
+            }
+        }
         return .map([
             ("source", .text(source.publicText)), ("ingest", .text(ingest.rawValue)), ("node", .text(node.rawValue)),
             ("groups", .list(groups.map { .text($0.rawValue) })), ("record", .text(record.rawValue)),
             ("preroll", .text(preroll.written)), ("audio", .flag(audio)), ("encoder", .map(codec)),
+            ("controls", .map(turned)),
             ("rotation", rotation.shown), ("lifecycle", lifecycle.shown), ("storage", storage.shown),
         ])
     }

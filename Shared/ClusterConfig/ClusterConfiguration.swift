@@ -89,6 +89,8 @@ package struct CameraConfiguration: Sendable, Hashable {
     /// Kept in memory before a request; zero: the stream runs only while leased. At most 300 s.
     package var preroll: Duration
     package var encoder: EncoderSettings
+    /// What a webcam's controls are set to whenever it is opened.
+    package var controls: [ControlName: ControlSetting]
     /// Whether a sound track of the source is kept.
     package var audio: Bool
     package var rotation: RotationSettings
@@ -98,7 +100,8 @@ package struct CameraConfiguration: Sendable, Hashable {
     package init(
         id: CameraID, source: SourceAddress, secrets: [String] = [], ingest: Ingest = .worker, node: NodeID,
         groups: [GroupID] = [], record: RecordMode = .onRequest,
-        preroll: Duration = .zero, encoder: EncoderSettings = EncoderSettings(), audio: Bool = true,
+        preroll: Duration = .zero, encoder: EncoderSettings = EncoderSettings(),
+        controls: [ControlName: ControlSetting] = [:], audio: Bool = true,
         rotation: RotationSettings = RotationSettings(), lifecycle: LifecyclePolicies = LifecyclePolicies(),
         storage: StorageSettings
     ) {
@@ -111,6 +114,7 @@ package struct CameraConfiguration: Sendable, Hashable {
         self.record = record
         self.preroll = preroll
         self.encoder = encoder
+        self.controls = controls
         self.audio = audio
         self.rotation = rotation
         self.lifecycle = lifecycle

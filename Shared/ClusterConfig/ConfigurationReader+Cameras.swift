@@ -3,15 +3,11 @@ internal import Domain
 /// `cameras`.
 extension ConfigurationReader {
     private static let cameraKeys = [
-        "source", "ingest", "node", "groups", "record", "preroll", "encoder", "audio", "rotation", "lifecycle",
+        "source", "ingest", "node", "groups", "record", "preroll", "encoder", "controls", "audio", "rotation", "lifecycle",
         "storage",
     ]
     /// What a ring may be asked to hold.
     static let prerollMax: Duration = .seconds(300)
-    /// x264's own names (x264.h, x264_preset_names).
-    private static let presets = [
-        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
-    ]
 
     mutating func cameras(_ field: Field?, fleet: FleetDefaults) -> [CameraConfiguration] {
         let entries = entries(field)
@@ -43,7 +39,8 @@ extension ConfigurationReader {
             node: value(fields["node"], or: fleet.node, expected: Self.nameRule, NodeID.init(rawValue:)),
             groups: groups(fields["groups"]), record: word(fields["record"], or: .onRequest),
             preroll: duration(fields["preroll"], or: .zero, in: .zero...Self.prerollMax),
-            encoder: encoder(fields["encoder"]), audio: flag(fields["audio"], or: true),
+            encoder: encoder(fields["encoder"]), controls: controls(fields["controls"], source: source),
+            audio: flag(fields["audio"], or: true),
             rotation: rotation(fields["rotation"], over: fleet.rotation),
             lifecycle: lifecycle(fields["lifecycle"], over: fleet.lifecycle),
             storage: storage(fields["storage"], over: fleet.storage))
@@ -89,43 +86,5 @@ extension ConfigurationReader {
             }
         }
         return groups
-    }
-
-    private mutating func encoder(_ field: Field?) -> EncoderSettings {
-        let fields = fields(field, known: ["preset", "bitrate", "gop"])
-        var settings = EncoderSettings()
-        if let preset = fields["preset"], let text = text(preset) {
-            if Self.presets.contains(text) {
-                settings.preset = text
-            } else {
-                report(
-                    "expected \(Self.list(Self.presets))", at: preset,
-                    suggestion: NearestWord.of(text, in: Self.presets))
-            }
-        }
-        settings.bitrate = value(
-            fields["bitrate"], or: nil, expected: "bits per second from 10k to 1000M, such as 2M or 800k"
-        ) { text in Self.bitrate(text).map { .some($0) } }
-        settings.gop = duration(
-            fields["gop"], or: settings.gop, in: Duration.milliseconds(100)...Duration.seconds(60))
-        return settings
-    }
-
-    /// `800k`, `2M`, `2.5Mbit/s`, or a bare number of bits per second.
-    private static func bitrate(_ text: String) -> Int? {
-        var digits = text[...]
-        for unit in ["bit/s", "bps"] where digits.hasSuffix(unit) { digits = digits.dropLast(unit.count) }
-        while digits.last == " " { digits.removeLast() }
-        var factor = 1.0
-        switch digits.last {
-        case "k"?, "K"?: factor = 1e3
-        case "M"?: factor = 1e6
-        default: break
-        }
-        if factor > 1 { digits.removeLast() }
-        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }), let number = Double(digits),
-            (1e4...1e9).contains(number * factor)
-        else { return nil }
-        return Int((number * factor).rounded())
     }
 }

@@ -56,15 +56,29 @@ package struct RetentionLimits: Hashable, Sendable, Codable {
     }
 }
 
+/// What encodes pictures that a camera delivers raw or as MJPEG.
+package enum EncoderKind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The machine's own encoder if it has one that works, else libx264.
+    case auto
+    /// libx264.
+    case software
+    /// As `auto`, and it is worth a warning if there is none.
+    case hardware
+}
+
 package struct EncoderSettings: Hashable, Sendable, Codable {
-    /// An x264 preset name.
+    package var kind: EncoderKind
+    /// An x264 preset name; of no meaning to hardware.
     package var preset: String
     /// Bits per second; nil: constant quality.
     package var bitrate: Int?
     /// Between key frames that nobody asked for.
     package var gop: Duration
 
-    package init(preset: String = "ultrafast", bitrate: Int? = nil, gop: Duration = .seconds(2)) {
+    package init(
+        kind: EncoderKind = .auto, preset: String = "ultrafast", bitrate: Int? = nil, gop: Duration = .seconds(2)
+    ) {
+        self.kind = kind
         self.preset = preset
         self.bitrate = bitrate
         self.gop = gop

@@ -32,12 +32,25 @@ package enum SourceAddress: Hashable, Sendable {
         }
     }
 
-    /// `v4l2:///dev/video0?size=1280x720&fps=30`.
+    /// `v4l2:///dev/video0?size=1280x720&fps=30&format=mjpeg`.
     package struct V4L2Source: Hashable, Sendable {
+        /// Below `/dev/`; a name of `/dev/v4l/by-id` stays with the camera wherever it is plugged in.
         package var path: String
+        /// What is wished for; the nearest that the camera has is taken.
         package var width: Int?
         package var height: Int?
         package var fps: Int?
+        /// Nothing else is taken. Nil: the cheapest to record.
+        package var kind: PictureKind?
+        package init(
+            path: String, width: Int? = nil, height: Int? = nil, fps: Int? = nil, kind: PictureKind? = nil
+        ) {
+            self.path = path
+            self.width = width
+            self.height = height
+            self.fps = fps
+            self.kind = kind
+        }
     }
 
     /// Widths and heights of the test pattern: even, 64 to 7680.
@@ -65,6 +78,9 @@ extension SourceAddress {
         default: throw CodedError(.invalidArgument, "\(scheme.prefix(20))://: no such kind of source")
         }
     }
+
+    /// A camera at this machine.
+    package var isWebcam: Bool { if case .v4l2 = self { true } else { false } }
 
     /// For logs, states and people: without user, password or query.
     package var publicText: String {
@@ -124,12 +140,18 @@ extension SourceAddress {
 
     private static func v4l2(_ query: SourceQuery) throws(CodedError) -> V4L2Source {
         var query = query
-        guard query.path.hasPrefix("/dev/"), !query.path.contains("..") else {
-            throw CodedError(.invalidArgument, "v4l2: expected a device below /dev/")
-        }
+        guard query.path.hasPrefix("/dev/"), query.path.utf8.count > 5, !query.path.contains("\u{0}"),
+            !query.path.split(separator: "/").contains("..")
+        else { throw CodedError(.invalidArgument, "v4l2: expected a device below /dev/") }
         let size = try query.size("v4l2")
+        let format = query.take("format")
+        let kind = format.flatMap(PictureKind.init(rawValue:))
+        guard format == nil || kind != nil else {
+            let known = PictureKind.allCases.map(\.rawValue).joined(separator: ", ")
+            throw CodedError(.invalidArgument, "v4l2: format is one of \(known)")
+        }
         let device = V4L2Source(
-            path: query.path, width: size?.width, height: size?.height, fps: try query.fps("v4l2"))
+            path: query.path, width: size?.width, height: size?.height, fps: try query.fps("v4l2"), kind: kind)
         try query.finish("v4l2")
         return device
     }

@@ -22,6 +22,16 @@ package enum GapCause: String, Hashable, Sendable, Codable, CaseIterable {
     case timestampFault = "timestamp_fault"
 }
 
+/// How a camera delivers its pictures, the cheapest to record first.
+package enum PictureKind: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Recorded as it comes.
+    case h264, h265
+    /// Decoded and encoded anew.
+    case mjpeg
+    /// Encoded.
+    case raw
+}
+
 /// Why a segment ended.
 package enum SegmentEnd: String, Hashable, Sendable, Codable, CaseIterable {
     case rotation, stop, error, shutdown

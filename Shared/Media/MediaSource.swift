@@ -24,6 +24,9 @@ package protocol MediaSource: AnyObject, Sendable {
     func next() throws(CodedError) -> SourceItem
     /// Asks for a key frame as soon as possible. A source that does not encode ignores it.
     func requestKeyFrame()
+    /// Wants the first picture whose arrival is at or after `moment` to be a key frame; takes the place of an earlier
+    /// wish of this kind. A source that does not encode ignores it.
+    func requestKeyFrame(from moment: MonotonicTime)
     /// A blocked `open()` or `next()` returns promptly with an error, and so does each one after it.
     func interrupt()
     /// Ends the connection. Not while another thread is inside `open` or `next`.
@@ -33,19 +36,31 @@ package protocol MediaSource: AnyObject, Sendable {
     var paces: Bool { get }
     /// What the source left out or repaired, for the log; no secrets.
     var notes: [String] { get }
+    /// Once open: what a camera at this machine delivers; nil for any other source.
+    var input: SourceInput? { get }
+}
+
+extension MediaSource {
+    package func requestKeyFrame(from moment: MonotonicTime) {}
+    package var input: SourceInput? { nil }
 }
 
 /// Makes the source that an address names; what comes out of it is H.264 or H.265.
 package enum MediaSources {
     /// `openTimeout` bounds `open()`, `stallTimeout` every `next()` until the source's own pace is known.
     /// `audio`: whether an audio track is wanted.
+    /// `camera`: makes the device of a V4L2 address, which is the business of another module.
     package static func make(
         _ address: SourceAddress, encoder: EncoderSettings, audio: Bool, openTimeout: Duration,
-        stallTimeout: Duration, clock: @escaping MonotonicClock = SystemClock.now
+        stallTimeout: Duration, camera: ((SourceAddress.V4L2Source) -> any CameraDevice)? = nil,
+        clock: @escaping MonotonicClock = SystemClock.now
     ) -> any MediaSource {
         switch address {
         case .testPattern(let pattern): return TestPatternSource(pattern, encoder: encoder, clock: clock)
-        case .v4l2: return UnbuiltSource(name: address.publicText)
+        case .v4l2(let wish):
+            guard let camera else { preconditionFailure("who opens a V4L2 address brings what makes its device") }
+            return TranscodingSource(
+                CameraDeviceSource(camera(wish), openTimeout: openTimeout, clock: clock), encoder: encoder)
         case .rtsp(let url):
             let settings = LibavSource.Settings(
                 url: url, name: address.publicText, isFile: false, audio: audio, openTimeout: openTimeout,
@@ -67,21 +82,4 @@ package enum MediaSources {
                 url: file.path, name: file.path, isFile: true, loops: file.loops, atFullSpeed: file.atFullSpeed,
                 audio: false, openTimeout: .seconds(20), stallTimeout: .seconds(20)), clock: clock)
     }
-}
-
-/// Stands for a kind of source that this build does not have.
-final class UnbuiltSource: MediaSource {
-    private let name: String
-
-    init(name: String) { self.name = name }
-
-    func open() throws(CodedError) -> StreamFormat {
-        throw CodedError(.sourceUnavailable, "V4L2 sources are not built yet", cause: name)
-    }
-    func next() throws(CodedError) -> SourceItem { .end }
-    func requestKeyFrame() {}
-    func interrupt() {}
-    func close() {}
-    var paces: Bool { true }
-    var notes: [String] { [] }
 }

@@ -2,10 +2,9 @@ internal import CAVFormat
 internal import CAVShim
 internal import Domain
 
-/// Encodes pictures to H.264 with libx264, for every source that does not deliver coded video of its own.
+/// Encodes pictures to H.264, for every source that does not deliver coded video of its own.
 ///
-/// Owns the encoder. Invariants: each picture comes back at once, as one packet, so that nothing is reordered or held
-/// back; a key frame is an IDR picture and comes where it was asked for, else every `gop`; the parameter sets are in
+/// Owns the encoder. Invariants: each picture comes back as one packet and in order, from libx264 at once; a key frame is an IDR picture and comes where it was asked for, else every `gop`; the parameter sets are in
 /// the format. Pictures are 4:2:0 in limited range and in the colours of BT.601, and the stream says so. Timestamps are
 /// the source's business: inside, pictures are counted. One thread uses it.
 final class PictureEncoder {
@@ -15,18 +14,28 @@ final class PictureEncoder {
 
     private let width: Int
     private let height: Int
+    let library: EncoderLibrary
     private var codec: UnsafeMutablePointer<AVCodecContext>?
     private let coded: CodedPicture
+    private var upload: PictureUpload?
     private var pictures: Int64 = 0
+    /// Of an encoder that puts them into its key frames only; found by `EncoderChoice`.
+    var parameterSets: [UInt8] = []
+
+    /// libavcodec's name.
+    var name: String { library.rawValue }
 
     /// `frame`: from one picture to the next, as far as that is known; rate control and `gop` count by it.
-    init(_ settings: EncoderSettings, width: Int, height: Int, frame: TimeBase) throws(CodedError) {
+    init(
+        _ library: EncoderLibrary, _ settings: EncoderSettings, width: Int, height: Int, frame: TimeBase
+    ) throws(CodedError) {
         // libx264 itself prints what it does not know to stderr.
         guard Self.presets.contains(settings.preset) else {
             throw CodedError(.invalidArgument, "preset: one of \(Self.presets.joined(separator: ", "))")
         }
-        guard let library = avcodec_find_encoder_by_name("libx264"), let made = avcodec_alloc_context3(library)
-        else { throw CodedError(.sourceUnavailable, "libavcodec has no libx264") }
+        guard let found = avcodec_find_encoder_by_name(library.rawValue), let made = avcodec_alloc_context3(found)
+        else { throw CodedError(.sourceUnavailable, "libavcodec has no \(library.rawValue)") }
+        self.library = library
         self.width = width
         self.height = height
         coded = try CodedPicture()
@@ -41,19 +50,24 @@ final class PictureEncoder {
         made.pointee.gop_size = Int32(clamping: max(1, frame.ticks(in: settings.gop)))
         made.pointee.max_b_frames = 0
         made.pointee.flags |= AV_CODEC_FLAG_GLOBAL_HEADER
-        if let bitrate = settings.bitrate { made.pointee.bit_rate = Int64(bitrate) }
+        if let bitrate = settings.bitrate ?? library.bitrateDefault(width: width, height: height, frame: frame) {
+            made.pointee.bit_rate = Int64(bitrate)
+        }
         // One thread: a worker per camera is the parallelism, and slices of a small picture cost more than they save.
         made.pointee.thread_count = 1
-        for (key, value) in [
-            ("preset", settings.preset), ("tune", "zerolatency"), ("forced-idr", "1"), ("x264-params", "scenecut=0"),
-        ] {
+        for (key, value) in library.options(settings) {
             let code = av_opt_set(made.pointee.priv_data, key, value, 0)
-            guard code >= 0 else { throw LibavError.internal(code, "libx264 does not know \(key)=\(value)") }
+            guard code >= 0 else {
+                throw LibavError.internal(code, "\(library.rawValue) does not know \(key)=\(value)")
+            }
         }
-        let code = avcodec_open2(made, library, nil)
+        if library == .vaapi { upload = try PictureUpload(made, width: width, height: height) }
+        let code = avcodec_open2(made, found, nil)
         guard code >= 0 else {
             throw CodedError(.invalidArgument, "the encoder settings do not work", cause: LibavError.text(code))
         }
+        parameterSets = Array(
+            UnsafeBufferPointer(start: made.pointee.extradata, count: Int(made.pointee.extradata_size)))
     }
 
     deinit { avcodec_free_context(&codec) }
@@ -71,10 +85,9 @@ final class PictureEncoder {
         }
         let code = avcodec_parameters_from_context(parameters, codec)
         guard code >= 0 else { throw LibavError.internal(code, "the encoder does not describe itself") }
-        let extradata = UnsafeBufferPointer(start: codec.pointee.extradata, count: Int(codec.pointee.extradata_size))
         let track = TrackFormat(
             kind: .video, codecName: "h264", timeBase: timeBase, width: width, height: height, frameRate: frameRate,
-            parameterSets: Array(extradata))
+            parameterSets: parameterSets)
         return try StreamFormat(
             video: track, videoParameters: parameters, audio: source?.audio,
             audioParameters: source?.audioParameters.map { UnsafePointer($0) })
@@ -93,15 +106,17 @@ final class PictureEncoder {
         }
     }
 
-    /// Good until the next call. Writes the picture's timestamp and type, and nothing else of it.
-    func encode(_ picture: UnsafeMutablePointer<AVFrame>, forcesKey: Bool) throws(CodedError) -> Coded {
+    /// Good until the next call; nil if the encoder keeps the picture for now, which libx264 never does. Writes the
+    /// picture's timestamp and type, and nothing else of it.
+    func encode(_ picture: UnsafeMutablePointer<AVFrame>, forcesKey: Bool) throws(CodedError) -> Coded? {
+        let picture = try upload?.upload(picture) ?? picture
         picture.pointee.pts = pictures
         picture.pointee.pict_type = forcesKey ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE
         pictures += 1
         var code = avcodec_send_frame(codec, picture)
         guard code >= 0 else { throw LibavError.internal(code, "the encoder refused a picture") }
-        // With zerolatency every picture comes back at once.
         code = avcodec_receive_packet(codec, coded.raw)
+        if code == cav_error_from_errno(11), library != .x264 { return nil }
         guard code >= 0 else { throw LibavError.internal(code, "the encoder returned nothing") }
         return Coded(picture: coded)
     }

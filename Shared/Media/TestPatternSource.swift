@@ -19,6 +19,7 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
     private let clock: MonotonicClock
     private let wake = WakeSignal()
     private let wantsKey = Atomic<Bool>(false)
+    private let keyMoment = KeyFrameMoment()
     private let painter: TestPatternPainter
     private var encoder: PictureEncoder?
     private var frame: UnsafeMutablePointer<AVFrame>?
@@ -38,6 +39,7 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
     var notes: [String] { [] }
 
     func requestKeyFrame() { wantsKey.store(true, ordering: .releasing) }
+    func requestKeyFrame(from moment: MonotonicTime) { keyMoment.want(from: moment) }
     func interrupt() { wake.interrupt() }
 
     func close() {
@@ -49,7 +51,7 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
         MediaLibrary.prepare()
         guard !wake.isInterrupted else { throw wake.reason }
         let made = try PictureEncoder(
-            settings, width: pattern.width, height: pattern.height, frame: TimeBase(1, Int32(pattern.fps)))
+            .x264, settings, width: pattern.width, height: pattern.height, frame: TimeBase(1, Int32(pattern.fps)))
         encoder = made
         try openFrame()
         return try made.format(timeBase: TimeBase(1, Int32(pattern.fps)), frameRate: Double(pattern.fps))
@@ -66,8 +68,13 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
         paint(frame)
         let number = frameNumber
         frameNumber += 1
-        let coded = try encoder.encode(frame, forcesKey: wantsKey.exchange(false, ordering: .acquiring))
-        return .packet(try coded.packet(pts: number, dts: number, duration: 1, arrival: clock()))
+        let arrival = clock()
+        let isDue = keyMoment.isDue(at: arrival)
+        let isAsked = wantsKey.exchange(false, ordering: .acquiring)
+        guard let coded = try encoder.encode(frame, forcesKey: isAsked || isDue) else {
+            throw CodedError(.internal, "the encoder returned nothing")
+        }
+        return .packet(try coded.packet(pts: number, dts: number, duration: 1, arrival: arrival))
     }
 
     /// How many frames there is no sense in painting any more.

@@ -8,8 +8,8 @@ internal import Synchronization
 ///
 /// Owns the source, and once that has shown what it delivers, a reader thread, a decoder, a scaler and an encoder.
 /// Invariants: each picture becomes one packet with the picture's own arrival and timestamps; a picture that does not
-/// decode and one that the encoder has no time for are dropped and counted, and never half encoded; the next packet
-/// after `requestKeyFrame()` is a key frame. What the encoder had no time for is told as `skipped`, at most
+/// decode and one that the encoder has no time for are dropped and counted, and never half encoded; the next picture
+/// after `requestKeyFrame()` becomes a key frame, and so does the first one of a wanted moment. What the encoder had no time for is told as `skipped`, at most
 /// once in a group of pictures, since it ends a file. Audio is not touched.
 ///
 /// Unchecked Sendable because of `MediaSource`'s rule: one thread opens, reads and closes; the calls from elsewhere
@@ -19,6 +19,8 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     static let picturesMax = 8
     /// Raw pictures are large, and a device has few buffers for them.
     static let rawPicturesMax = 2
+    /// Pictures that an encoder may hold back.
+    private static let inFlightMax = 16
     /// Pictures in a row that do not decode before the source counts as broken.
     private static let badPicturesMax = 100
     /// What a source without a stated rate is taken for.
@@ -28,11 +30,14 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     private let source: any MediaSource
     private let settings: EncoderSettings
     private let wantsKey = Atomic<Bool>(false)
+    private let keyMoment = KeyFrameMoment()
     private let undecodable = Atomic<Int>(0)
     /// Pictures between those that the reader dropped and the next group.
     private let leftOut = Atomic<Int>(0)
     private let reader = Mutex<ReadAhead?>(nil)
     private var work: Work?
+    /// What was said when the encoder was chosen.
+    private var remarks: [String] = []
     private var badInARow = 0
     /// The picture to encode next.
     private var held: Packet?
@@ -47,8 +52,20 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         var pictures: DecodedPictures
         var scaler: PictureScaler
         var encoder: PictureEncoder
-        var timeBase: TimeBase
         var lastKey: MonotonicTime?
+        /// The stamps of pictures that the encoder holds, in order.
+        var inFlight: [Stamp] = []
+    }
+
+    private struct Stamp {
+        var pts: Int64?
+        var dts: Int64?
+        var duration: Int64
+        var arrival: MonotonicTime
+
+        init(_ packet: Packet) {
+            (pts, dts, duration, arrival) = (packet.pts, packet.dts, packet.duration, packet.arrival)
+        }
     }
 
     init(_ source: any MediaSource, encoder: EncoderSettings) {
@@ -59,6 +76,13 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     deinit { close() }
 
     var paces: Bool { source.paces }
+
+    var input: SourceInput? {
+        guard var input = source.input else { return nil }
+        input.encoder = work?.encoder.name
+        input.remarks += remarks
+        return input
+    }
 
     var notes: [String] {
         var notes = source.notes
@@ -74,6 +98,8 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         source.requestKeyFrame()
     }
 
+    func requestKeyFrame(from moment: MonotonicTime) { keyMoment.want(from: moment) }
+
     func interrupt() {
         source.interrupt()
         reader.withLock { $0 }?.interrupt()
@@ -81,8 +107,10 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
 
     func close() {
         reader.withLock { $0 }?.stop()
-        source.close()
+        // A device is free only when its pictures are back.
+        held = nil
         work = nil
+        source.close()
     }
 
     func open() throws(CodedError) -> StreamFormat {
@@ -141,17 +169,17 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         let rate = av_d2q(stated ?? Self.frameRateDefault, 1_000_000)
         // The encoder knows even sides only.
         let (width, height) = (max(2, video.width & ~1), max(2, video.height & ~1))
-        let encoder = try PictureEncoder(
+        let choice = try EncoderChoice.make(
             settings, width: width, height: height, frame: TimeBase(max(1, rate.den), max(1, rate.num)))
+        remarks = choice.remarks
         let pictures = DecodedPictures()
         let decoder = try PictureDecoder(format.videoParameters, isStrict: false) { pictures.take($0) }
         let scaler = PictureScaler(.init(width: Int32(width), height: Int32(height), isFullRange: false))
-        work = Work(
-            decoder: decoder, pictures: pictures, scaler: scaler, encoder: encoder, timeBase: video.timeBase)
-        return try encoder.format(timeBase: video.timeBase, frameRate: video.frameRate, audioOf: format)
+        work = Work(decoder: decoder, pictures: pictures, scaler: scaler, encoder: choice.encoder)
+        return try choice.encoder.format(timeBase: video.timeBase, frameRate: video.frameRate, audioOf: format)
     }
 
-    /// Nil if the picture does not decode.
+    /// Nil if the picture does not decode, or if the encoder keeps it for now.
     private func encode(_ packet: Packet) throws(CodedError) -> Packet? {
         guard let work else { throw CodedError(.internal, "the source is not open") }
         guard work.decoder.decode(packet.raw), let picture = work.pictures.newest else {
@@ -162,13 +190,34 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         let scaled = try work.scaler.scale(picture)
         // Key frames by the clock as well as by count, since a camera's stated rate may be wrong.
         let isDue = work.lastKey.map { packet.arrival - $0 >= settings.gop } ?? true
-        let isForced = wantsKey.exchange(false, ordering: .acquiring)
-        let coded = try work.encoder.encode(scaled, forcesKey: isForced || isDue)
+        let isWanted = keyMoment.isDue(at: packet.arrival)
+        let isForced = wantsKey.exchange(false, ordering: .acquiring) || isWanted || isDue
+        if isForced { self.work?.lastKey = packet.arrival }
+        guard work.inFlight.count < Self.inFlightMax else {
+            let error = CodedError(.sourceUnavailable, "the encoder \(work.encoder.name) returns nothing")
+            EncoderChoice.refuse(work.encoder.library, because: error)
+            throw error
+        }
+        self.work?.inFlight.append(Stamp(packet))
+        let coded = try encode(scaled, forcesKey: isForced, with: work.encoder)
         work.pictures.clear()
+        guard let coded, let stamp = self.work?.inFlight.removeFirst() else { return nil }
         let encoded = try coded.packet(
-            pts: packet.pts, dts: packet.dts, duration: packet.duration, arrival: packet.arrival)
-        if encoded.isKey { self.work?.lastKey = packet.arrival }
+            pts: stamp.pts, dts: stamp.dts, duration: stamp.duration, arrival: stamp.arrival)
+        if encoded.isKey { self.work?.lastKey = stamp.arrival }
         return encoded
+    }
+
+    /// Hardware that breaks off is not taken again, so that the next attempt goes on with libx264.
+    private func encode(
+        _ picture: UnsafeMutablePointer<AVFrame>, forcesKey: Bool, with encoder: PictureEncoder
+    ) throws(CodedError) -> PictureEncoder.Coded? {
+        do throws(CodedError) {
+            return try encoder.encode(picture, forcesKey: forcesKey)
+        } catch {
+            EncoderChoice.refuse(encoder.library, because: error)
+            throw CodedError(.sourceUnavailable, "the encoder \(encoder.name) broke off", cause: error.description)
+        }
     }
 
     private func dropUndecodable() throws(CodedError) {

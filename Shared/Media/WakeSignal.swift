@@ -1,25 +1,26 @@
 internal import CAVShim
-internal import Domain
+package import Domain
 internal import Glibc
 internal import Synchronization
 
 /// Lets one thread wait for a moment and any other thread end the wait for good.
 ///
-/// Owned by a source. It is also libav's interrupt callback: a blocking call ends when the source was interrupted or
+/// Owned by a source or a device. It is also libav's interrupt callback: a blocking call ends when the source was interrupted or
 /// its deadline has passed.
-final class WakeSignal: Sendable {
-    private let descriptor: Int32
+package final class WakeSignal: Sendable {
+    /// Readable once it was interrupted, for poll(2).
+    package let descriptor: Int32
     private let interrupted = Atomic<Bool>(false)
     /// On the monotonic clock, in nanoseconds; `Int64.max`: none.
     private let deadline = Atomic<Int64>(.max)
 
-    init() { descriptor = cav_wake_open() }
+    package init() { descriptor = cav_wake_open() }
     deinit { close(descriptor) }
 
-    var isInterrupted: Bool { interrupted.load(ordering: .acquiring) }
+    package var isInterrupted: Bool { interrupted.load(ordering: .acquiring) }
 
     /// From any thread; it cannot be taken back.
-    func interrupt() {
+    package func interrupt() {
         interrupted.store(true, ordering: .releasing)
         cav_wake_signal(descriptor)
     }
@@ -33,7 +34,7 @@ final class WakeSignal: Sendable {
     var shouldStop: Bool { isInterrupted || isOverdue }
 
     /// Waits until `moment` on `clock`; false if interrupted.
-    func wait(until moment: MonotonicTime, clock: MonotonicClock) -> Bool {
+    package func wait(until moment: MonotonicTime, clock: MonotonicClock) -> Bool {
         while !isInterrupted {
             let left = (moment - clock()).nanoseconds
             guard left > 0 else { return true }
@@ -46,7 +47,7 @@ final class WakeSignal: Sendable {
     static let interruption = CodedError(.sourceUnavailable, "the source was interrupted")
 
     /// What a call that ended early is reported as.
-    var reason: CodedError {
+    package var reason: CodedError {
         isInterrupted
             ? Self.interruption
             : CodedError(.timeout, "the source sent nothing in time")

@@ -64,6 +64,7 @@ import Testing
         try checkResult(MediaServerResult.self, of: MediaServerCommand.self)
         try checkResult(RotationResult.self, of: RotationCommand.self)
         try checkResult(RestartResult.self, of: RestartCommand.self)
+        try checkResult(ControlsResult.self, of: ControlsCommand.self)
         try checkResult(StorageResult.self, of: StorageCommand.self)
         let refusal = Reply<RestartResult>(CodedError(.notReady, "no"), requestID: nil)
         #expect(

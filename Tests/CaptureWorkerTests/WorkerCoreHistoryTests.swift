@@ -70,7 +70,7 @@ import Testing
             life.session = nil
         case .takeFolder, .loseFrames, .setSchedule, .cut, .allowOpening, .probeStorage, .requestKeyFrame,
             .openPublisher, .closePublisher, .lookAtReaders, .takeSnapshot, .publishStream, .publishRecording,
-            .publishViewing, .publishSnapshot,
+            .publishViewing, .publishSnapshot, .turnControls, .publishControls,
             .emitSegment, .emitGap, .reply, .refuse, .remember, .wake, .exit:
             break
         }

@@ -81,7 +81,7 @@ extension HouseRule {
                 Sample("Shared/Ledger/A.swift", "import Foundation"),
             ],
             check: { file in
-                let homes = ["Bus", "Media", "ClusterConfig", "ServiceKit"].map { "Shared/\($0)/" }
+                let homes = ["Bus", "Media", "VideoDevices", "ClusterConfig", "ServiceKit"].map { "Shared/\($0)/" }
                 guard file.path.hasPrefix("Services/capture-worker/") || homes.contains(where: file.path.hasPrefix)
                 else { return [] }
                 return forbidden(file) { $0 == "Foundation" || $0.hasPrefix("NIO") }

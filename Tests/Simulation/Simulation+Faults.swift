@@ -156,7 +156,7 @@ extension Simulation {
         case .recording(.stop):
             person.holdsLease = false
             person.stoppedAt = clock.now
-        case .recording, .rotation, .viewing, .snapshot: break
+        case .recording, .rotation, .viewing, .snapshot, .controls: break
         }
         publish(.command(command, number: number), from: .person)
         agenda.add(.personAsksAgain(number: number), at: clock.now + .seconds(12))

@@ -108,7 +108,7 @@ extension Simulation {
         case .cut(let time): if settings.sabotage != .neverRotates { _ = worker?.cutter.rotate(at: time) }
         case .allowOpening: worker?.cutter.allowOpening()
         case .probeStorage: report(.storageProbed(disk.failure))
-        case .requestKeyFrame, .publishViewing, .publishSnapshot: break
+        case .requestKeyFrame, .publishViewing, .publishSnapshot, .turnControls, .publishControls: break
         case .openPublisher, .closePublisher, .lookAtReaders, .takeSnapshot: performForViewers(effect)
         case .publishStream(let state):
             worker?.stream = state

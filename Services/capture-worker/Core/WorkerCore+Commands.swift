@@ -19,6 +19,7 @@ extension WorkerCore {
             return startViewing(holder, duration, token: token, at: now)
         case .viewing(.stop(let holder)): return stopViewing(holder, token: token, at: now)
         case .snapshot(let wish): return takeSnapshot(wish, token: token, at: now)
+        case .controls(let command): return turnControls(command, token: token)
         case .rotation(let command): return rotate(command, token: token, at: now)
         case .restart(let command): return restart(command, token: token, at: now)
         }

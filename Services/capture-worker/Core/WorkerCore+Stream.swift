@@ -98,8 +98,8 @@ extension WorkerCore {
     func streamState(at now: Now) -> StreamState {
         var state = StreamState(
             state: .idle, leases: leases.counts, source: settings.source, codec: facts?.codec, width: facts?.width,
-            height: facts?.height, fps: facts?.fps, startedInSeconds: startedIn?.publishedSeconds,
-            restarts: stream.restarts)
+            height: facts?.height, fps: facts?.fps, input: facts?.input,
+            startedInSeconds: startedIn?.publishedSeconds, restarts: stream.restarts)
         switch stream.state {
         case .idle: break
         case .starting: state.state = .starting

@@ -16,6 +16,8 @@ package struct WorkerSettings: Hashable, Sendable {
     package var viewURL: String?
     /// Whether the media server holds the connection to the camera and the worker reads from it.
     package var readsFromMediaServer: Bool
+    /// Whether the source is a camera at this machine, which lets one turn its controls.
+    package var hasControls: Bool
     package var boot: String
 
     /// When the media server gets the stream.
@@ -31,7 +33,8 @@ package struct WorkerSettings: Hashable, Sendable {
     package init(
         camera: CameraID, node: NodeID, source: String, recordsAlways: Bool = false, preroll: Duration = .zero,
         policies: LifecyclePolicies = LifecyclePolicies(), rotation: RotationSettings = RotationSettings(),
-        publishing: Publishing = .never, viewURL: String? = nil, readsFromMediaServer: Bool = false, boot: String
+        publishing: Publishing = .never, viewURL: String? = nil, readsFromMediaServer: Bool = false,
+        hasControls: Bool = false, boot: String
     ) {
         self.camera = camera
         self.node = node
@@ -43,6 +46,7 @@ package struct WorkerSettings: Hashable, Sendable {
         self.publishing = publishing
         self.viewURL = viewURL
         self.readsFromMediaServer = readsFromMediaServer
+        self.hasControls = hasControls
         self.boot = boot
     }
 }
@@ -108,6 +112,8 @@ package struct WorkerCore: Hashable, Sendable {
     package static let exitTimeout: Duration = .seconds(30)
     /// Replies that wait at once; more commands are refused with `conflict`.
     package static let waitersMax = 256
+    /// Changes of controls at once; more are refused with `conflict`.
+    package static let turningMax = 8
     /// Between looks at a disk that refused. A look is one small file, so that recording goes on soon after there is
     /// space.
     package static let storageBackoff = Backoff(first: .milliseconds(500), most: .seconds(2), jitter: 0)
@@ -147,6 +153,8 @@ package struct WorkerCore: Hashable, Sendable {
     var wantedPreroll: Duration?
     var closesAt: [UseCase: MonotonicTime] = [:]
     var waiters: [Waiter] = []
+    /// Changes of controls that are under way.
+    var turning = 0
     var isStarted = false
     var folder = FolderWait()
     var stopCause: StopCause?
@@ -202,6 +210,8 @@ package struct WorkerCore: Hashable, Sendable {
         case .readersReported(let count): readersReported(count)
         case .readersCounted(let count): readersCounted(count, at: now)
         case .snapshotTaken(let job, let outcome): snapshotTaken(job: job, outcome, at: now)
+        case .controlsRead(let state): [.publishControls(state)]
+        case .controlsTurned(let outcome, let token): controlsTurned(outcome, token: token)
         case .woke: woke(at: now)
         case .stopDemanded(let cause): stopDemanded(cause, at: now)
         }

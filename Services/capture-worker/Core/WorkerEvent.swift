@@ -35,6 +35,10 @@ package enum WorkerEvent: Hashable, Sendable {
     case readersCounted(Int?)
     /// The pictures of a job, one for each wish, or why there is none.
     case snapshotTaken(job: Int, Result<[SnapshotFacts], CodedError>)
+    /// How a webcam's controls stand, after it was opened.
+    case controlsRead(ControlsState)
+    /// The outcome of `turnControls`.
+    case controlsTurned(Result<ControlsState, CodedError>, CommandToken)
     case woke
     /// The process must end: a signal, or another worker has taken over.
     case stopDemanded(StopCause)
@@ -94,13 +98,22 @@ package struct SourceFacts: Hashable, Sendable {
     package var fps: Double?
     /// False for a file that plays as fast as it is taken: its media clock drives the boundaries.
     package var keepsTime: Bool
+    /// Nil unless it is a camera at this machine.
+    package var input: StreamState.Input?
+    /// For the log.
+    package var remarks: [String]
 
-    package init(codec: String, width: Int, height: Int, fps: Double?, keepsTime: Bool) {
+    package init(
+        codec: String, width: Int, height: Int, fps: Double?, keepsTime: Bool, input: StreamState.Input? = nil,
+        remarks: [String] = []
+    ) {
         self.codec = codec
         self.width = width
         self.height = height
         self.fps = fps
         self.keepsTime = keepsTime
+        self.input = input
+        self.remarks = remarks
     }
 }
 
@@ -169,6 +182,9 @@ package enum WorkerEffect: Hashable, Sendable {
     case lookAtReaders
     /// Make and write a picture for each wish, all from the same frame; answer with `snapshotTaken`.
     case takeSnapshot(job: Int, [SnapshotCommand])
+    /// Set a webcam's controls, now and at every later opening; answer with `controlsTurned`.
+    case turnControls([ControlName: ControlSetting], CommandToken)
+    case publishControls(ControlsState)
     case publishStream(StreamState)
     case publishRecording(RecordingState)
     case publishViewing(ViewingState)

@@ -5,6 +5,7 @@ internal import Domain
 internal import Media
 internal import ServiceKit
 internal import Synchronization
+internal import VideoDevices
 
 /// The live pipeline of one camera: source, repaired timestamps, numbers, ring, recorder, publisher, snapshots.
 ///
@@ -26,10 +27,12 @@ final class CapturePipeline: Sendable {
     /// How long a source may take to open at most. Whether it takes too long is the Core's to say, which closes it.
     static let openTimeout: Duration = .seconds(60)
 
-    private let camera: CameraConfiguration
+    let camera: CameraConfiguration
     private let node: NodeID
     private let mediaServer: RTSPAddress?
-    private let report: @Sendable (WorkerEvent) -> Void
+    let report: @Sendable (WorkerEvent) -> Void
+    /// Which webcam it is and how it is turned, over the runs of its source.
+    let webcam: CameraMemory
     private let state: Mutex<State>
     private let runs = Mutex(Runs())
     let recorder: SegmentRecorder
@@ -63,6 +66,7 @@ final class CapturePipeline: Sendable {
         self.node = node
         self.mediaServer = mediaServer
         self.report = report
+        webcam = CameraMemory(controls: camera.controls)
         state = Mutex(State(ring: GOPRing(span: camera.preroll, bytesMax: Self.ringBytesMax)))
         recorder = SegmentRecorder(
             SegmentRecorder.Settings(storage: camera.storage.path, durability: camera.storage.durability),
@@ -101,9 +105,11 @@ final class CapturePipeline: Sendable {
     /// Runs one source after the other until none is wanted; the thread ends then.
     private func runSources() {
         while let run = nextRun() {
+            let stallTimeout = patience.withLock { $0 }
             let source = MediaSources.make(
                 address, encoder: camera.encoder, audio: camera.audio,
-                openTimeout: Self.openTimeout, stallTimeout: patience.withLock { $0 })
+                openTimeout: Self.openTimeout, stallTimeout: stallTimeout,
+                camera: { [webcam] in VideoCamera($0, memory: webcam, stallTimeout: stallTimeout) })
             let isWanted = runs.withLock { runs in
                 runs.current = (run, source)
                 return runs.wanted == run
@@ -138,7 +144,8 @@ final class CapturePipeline: Sendable {
                 // A run that was closed while it opened must not bring its frames in behind the close.
                 if runs.withLock({ $0.wanted == run }) { state.run = run }
             }
-            report(.sourceOpened(format.facts(keepsTime: source.paces), run: run))
+            report(.sourceOpened(format.facts(of: source), run: run))
+            readControls()
             while true {
                 switch try source.next() {
                 case .packet(let packet):
@@ -148,7 +155,7 @@ final class CapturePipeline: Sendable {
                 case .formatChanged(let changed):
                     format = changed
                     feed.beginsFormat = true
-                    report(.formatChanged(format.facts(keepsTime: source.paces), run: run))
+                    report(.formatChanged(format.facts(of: source), run: run))
                 case .end:
                     report(.sourceEnded(run: run))
                     return
@@ -197,8 +204,7 @@ final class CapturePipeline: Sendable {
             feed.hasKeyFrame = true
             report(.keyFrameCame(run: feed.run))
         }
-        // A source that encodes makes the first frame at or after the boundary a key frame.
-        if let wish, let frame, frame.time + feed.frameInterval >= wish { source.requestKeyFrame() }
+        if let wish { source.requestKeyFrame(from: wish) }
         return goesOn
     }
 
@@ -300,8 +306,12 @@ final class CapturePipeline: Sendable {
 
     /// Cuts at the first key frame at or after `time`.
     func cut(at time: MonotonicTime) {
-        // Wishes beyond what the cutter holds are answered by the cuts that it makes for the others.
-        state.withLock { _ = $0.cutter.rotate(at: time) }
+        let wish = state.withLock { state in
+            // Wishes beyond what the cutter holds are answered by the cuts that it makes for the others.
+            _ = state.cutter.rotate(at: time)
+            return state.cutter.nextWish
+        }
+        if let wish { runs.withLock { $0.current?.source }?.requestKeyFrame(from: wish) }
     }
 
     func loseFrames(_ cause: GapCause) {
@@ -372,9 +382,10 @@ final class CapturePipeline: Sendable {
 }
 
 extension StreamFormat {
-    func facts(keepsTime: Bool) -> SourceFacts {
+    func facts(of source: any MediaSource) -> SourceFacts {
         SourceFacts(
             codec: video.codecName, width: video.width, height: video.height, fps: video.frameRate,
-            keepsTime: keepsTime)
+            keepsTime: source.paces, input: source.input.map(StreamState.Input.init),
+            remarks: source.input?.remarks ?? [])
     }
 }

@@ -150,7 +150,8 @@ package struct CaptureWorker {
             recordsAlways: camera.record == .always, preroll: camera.preroll, policies: camera.lifecycle,
             rotation: camera.rotation, publishing: publishing,
             viewURL: context.configuration.mediaServer?.publicAddress(of: camera.id),
-            readsFromMediaServer: camera.ingest == .mediaServer, boot: BootIdentity.current())
+            readsFromMediaServer: camera.ingest == .mediaServer, hasControls: camera.source.isWebcam,
+            boot: BootIdentity.current())
     }
 
     private var publishing: WorkerSettings.Publishing {
@@ -286,6 +287,8 @@ extension CaptureWorker {
                 }
                 bus.publish(SnapshotImage(bytes: picture.jpeg), to: camera.id)
             }
+        case .turnControls(let wishes, let token): pipeline.turnControls(wishes, token)
+        case .publishControls(let state): bus.publish(state, to: camera.id)
         case .publishStream(let state):
             bus.publish(state, to: camera.id)
             beat(state.state == .active || state.state == .closing, &timers)

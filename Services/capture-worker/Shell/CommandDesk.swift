@@ -57,6 +57,7 @@ struct CommandDesk {
         case .viewing(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         case .snapshot(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         case .rotation(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
+        case .controls(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         case .restart(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         case .storage(let result): bus.reply(Reply(ok: result, requestID: sender.requestID), to: address)
         }

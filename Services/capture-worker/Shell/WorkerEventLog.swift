@@ -17,9 +17,10 @@ struct WorkerEventLog: Sendable {
                     "reason": "\(closed.reason.rawValue)",
                 ])
         case .sourceOpened(let facts, _):
-            logger.info(
-                "source open",
-                metadata: ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"])
+            var metadata: Logger.Metadata = ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"]
+            if let input = facts.input { metadata.merge(input.logged) { _, new in new } }
+            logger.info("source open", metadata: metadata)
+            for remark in facts.remarks { logger.warning("\(remark)") }
         case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
         case .storageFailed(_, let error): logger.error("storage failed", metadata: ["error": "\(error)"])
         case .publisherConnected: logger.info("published")
@@ -29,7 +30,9 @@ struct WorkerEventLog: Sendable {
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
         case .commanded(.restart(let command), _):
             logger.info("restart demanded", metadata: ["reason": "\(command.reason ?? "none given")"])
-        case .started, .folderRefused, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded,
+        case .controlsTurned(.failure(let error), _): logger.info("controls refused", metadata: ["error": "\(error)"])
+        case .controlsRead, .controlsTurned, .started, .folderRefused, .commanded, .planReceived, .keyFrameCame,
+            .formatChanged, .sourceEnded,
             .segmentOpened, .storageProbed, .firstPartWritten, .sessionEnded, .readersReported, .readersCounted,
             .snapshotTaken(_, .success), .woke:
             break

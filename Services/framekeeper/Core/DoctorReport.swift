@@ -88,8 +88,45 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
             guard let error = camera.stream?.error ?? camera.recording?.error else { continue }
             add(
                 "camera \(camera.camera)", .failed, error.message,
-                advice: error.code == .unauthorized
-                    ? "check user and password in its source" : "check that the address answers: ffprobe ADDRESS")
+                advice: Self.advice(on: error, source: camera.stream?.source ?? ""))
+        }
+    }
+
+    private static func advice(on error: PublishedError, source: String) -> String {
+        if source.hasPrefix("v4l2://") { return "framekeeper devices shows what is there and who uses it" }
+        return error.code == .unauthorized
+            ? "check user and password in its source" : "check that the address answers: ffprobe ADDRESS"
+    }
+
+    /// What a camera's `source` names at this machine.
+    package enum Webcam: Sendable, Hashable {
+        /// With its name, and what it would deliver: `MJPG 1280x720 at 30 fps`; nil if nothing that is read here.
+        case free(name: String, mode: String?)
+        /// Who streams from it.
+        case busy(name: String, holders: [String])
+        /// It is something else than a camera.
+        case other
+        case failed(CodedError)
+    }
+
+    /// A camera whose source is `v4l2://`. That its own worker has it is as it should be.
+    package mutating func webcam(_ camera: CameraID, _ webcam: Webcam, ownWorker: String) {
+        let check = "device of \(camera)"
+        let list = "framekeeper devices shows what is there"
+        switch webcam {
+        case .free(let name, let mode?): add(check, .ok, "\(name): \(mode)")
+        case .free(let name, nil): add(check, .failed, "\(name) has no format that is read here", advice: list)
+        case .busy(let name, let holders) where holders.contains(where: { $0.hasPrefix(ownWorker) }):
+            add(check, .ok, "\(name), open by its worker")
+        case .busy(let name, let holders):
+            add(
+                check, .failed, "\(name) is in use by \(holders.isEmpty ? "somebody" : holders.joined(separator: ", "))",
+                advice: "a camera serves one program: end the other one, or let it read the stream from here")
+        case .other: add(check, .failed, "gives no pictures: metadata, an output or a codec", advice: list)
+        case .failed(let error):
+            add(
+                check, .failed, "\(error)",
+                advice: error.code == .unauthorized ? "then start framekeeper up again" : list)
         }
     }
 

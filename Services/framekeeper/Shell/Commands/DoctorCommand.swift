@@ -8,6 +8,7 @@ internal import Glibc
 internal import Media
 internal import MediaServer
 internal import ServiceKit
+internal import VideoDevices
 
 struct DoctorCommand: FramekeeperSubcommand {
     static let configuration = CommandConfiguration(
@@ -15,7 +16,8 @@ struct DoctorCommand: FramekeeperSubcommand {
         discussion: """
             Example: framekeeper doctor
 
-            Looks at the configuration, the broker, the services of this node, its cameras, storage, clock and MediaMTX.
+            Looks at the configuration, the broker, the services of this node, its cameras and their devices, storage,
+            clock and MediaMTX.
             """)
 
     @OptionGroup var options: CommandOptions
@@ -27,6 +29,12 @@ struct DoctorCommand: FramekeeperSubcommand {
         report.clock(isSynchronized: SystemClock.isSynchronized)
         for storage in Self.storages(configuration) {
             report.storage(storage.path, Self.room(in: storage.path), minFree: storage.retention.minFree)
+        }
+        for camera in configuration.ownCameras {
+            guard case .v4l2(let source) = camera.source else { continue }
+            report.webcam(
+                camera.id, await BlockingThread.run("doctor") { Self.webcam(source) },
+                ownWorker: ServiceName.captureWorker.rawValue)
         }
         if let board {
             let cameras = configuration.ownCameras.map(\.id)
@@ -80,6 +88,19 @@ struct DoctorCommand: FramekeeperSubcommand {
         guard statvfs(path, &facts) == 0 else { return .failure(.lastSystemError("cannot be looked at")) }
         guard access(path, W_OK) == 0 else { return .failure(.lastSystemError("cannot be written")) }
         return .success(ByteCount(Int64(facts.f_bavail) * Int64(facts.f_frsize)))
+    }
+
+    private static func webcam(_ source: SourceAddress.V4L2Source) -> DoctorReport.Webcam {
+        switch VideoDevice.look(at: source.path, wish: source) {
+        case nil: return .other
+        case .failure(let error)?: return .failed(error)
+        case .success(let device)?:
+            if case .busy(let holders) = device.availability {
+                return .busy(name: device.card, holders: holders.map(\.description))
+            }
+            let choice = ModeChoice.best(for: ModeWish(source), among: device.modes)
+            return .free(name: device.card, mode: choice?.description)
+        }
     }
 
     // MARK: The media server

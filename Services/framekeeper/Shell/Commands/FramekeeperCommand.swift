@@ -15,7 +15,8 @@ package struct FramekeeperCommand: AsyncParsableCommand {
         subcommands: [
             UpCommand.self, StatusCommand.self, RecordCommand.self, RotateCommand.self, SnapshotCommandLine.self,
             ViewCommand.self, RecordingsCommand.self,
-            WatchCommand.self, ConfigCommand.self, ACLCommand.self, DoctorCommand.self, VersionCommand.self,
+            WatchCommand.self, DevicesCommand.self, ConfigCommand.self, ACLCommand.self, DoctorCommand.self,
+            VersionCommand.self,
         ])
 
     package init() {}

@@ -1,0 +1,66 @@
+internal import BusContract
+internal import CaptureWorkerCore
+internal import ClusterConfig
+internal import Domain
+internal import Logging
+internal import Media
+internal import ServiceKit
+internal import VideoDevices
+
+/// A webcam's controls. They are turned on a thread of their own and through a descriptor of their own, whether the
+/// camera streams or not.
+extension CapturePipeline {
+    /// After the camera was opened, and with it what the configuration says of its controls was set.
+    func readControls() {
+        guard case .v4l2(let source) = camera.source else { return }
+        BlockingThread.start("controls") { [webcam, report] in
+            guard case .success(let state) = Self.turn([:], of: source, webcam, refused: webcam.refused) else {
+                return
+            }
+            report(.controlsRead(state))
+        }
+    }
+
+    func turnControls(_ wishes: [ControlName: ControlSetting], _ token: CommandToken) {
+        guard case .v4l2(let source) = camera.source else {
+            return report(.controlsTurned(.failure(CodedError(.invalidArgument, "no webcam")), token))
+        }
+        BlockingThread.start("controls") { [webcam, report] in
+            report(.controlsTurned(Self.turn(wishes, of: source, webcam, refused: [:]), token))
+        }
+    }
+
+    private static func turn(
+        _ wishes: [ControlName: ControlSetting], of source: SourceAddress.V4L2Source, _ webcam: CameraMemory,
+        refused: [ControlName: CodedError]
+    ) -> Result<ControlsState, CodedError> {
+        do throws(CodedError) {
+            let controls = try CameraControls.turn(wishes, of: source, memory: webcam)
+            let refusals = refused.keys.sorted().compactMap { name in
+                refused[name].map { ControlsState.Refusal(name: name, message: $0.message) }
+            }
+            return .success(ControlsState(controls: controls, refused: refusals))
+        } catch {
+            return .failure(error)
+        }
+    }
+}
+
+extension StreamState.Input {
+    init(_ input: SourceInput) {
+        self.init(
+            device: input.device, format: input.format, width: input.width, height: input.height, fps: input.fps,
+            wanted: input.wanted, encoder: input.encoder)
+    }
+}
+
+extension StreamState.Input {
+    /// What the log says of it.
+    var logged: Logger.Metadata {
+        var metadata: Logger.Metadata = ["device": "\(device)", "camera_format": "\(format)"]
+        if let fps { metadata["fps"] = "\(fps)" }
+        if let wanted { metadata["wanted"] = "\(wanted)" }
+        if let encoder { metadata["encoder"] = "\(encoder)" }
+        return metadata
+    }
+}

@@ -1,0 +1,295 @@
+import Domain
+import Foundation
+import Media
+import Synchronization
+import TestSupport
+import Testing
+
+/// A camera at this machine, played by a list of pictures: what becomes of what it delivers and of what it loses.
+@Suite(.serialized) struct CameraDeviceTests {
+    /// Hands out its pictures, then fails like a camera that is unplugged.
+    private final class ListedCamera: CameraDevice {
+        struct Item {
+            var bytes: [UInt8]
+            var lost = 0
+            /// On the stream's own clock.
+            var at: Duration
+        }
+
+        private let format: CameraFormat
+        private let items: [Item]
+        /// How many pictures may be out at once; a camera with few buffers, whose taker keeps up.
+        private let buffers: DispatchSemaphore?
+        private let place = Mutex(0)
+        private let heldCount = Mutex(0)
+        private let keyRequestCount = Mutex(0)
+
+        init(_ format: CameraFormat, _ items: [Item], buffers: Int? = nil) {
+            self.format = format
+            self.items = items
+            // Disposing of one wants no fewer than at the beginning.
+            self.buffers = buffers.map { _ in DispatchSemaphore(value: 0) }
+            for _ in 0..<(buffers ?? 0) { self.buffers?.signal() }
+        }
+
+        var held: Int { heldCount.withLock { $0 } }
+        var keyRequests: Int { keyRequestCount.withLock { $0 } }
+
+        func open() throws(CodedError) -> CameraFormat { format }
+        func interrupt() {}
+        func close() {}
+        func requestKeyFrame() { keyRequestCount.withLock { $0 += 1 } }
+
+        func next() throws(CodedError) -> CameraPicture {
+            guard buffers?.wait(timeout: .now() + 10) != .timedOut else {
+                throw CodedError(.timeout, "no picture came back")
+            }
+            let index = place.withLock { place in
+                defer { place += 1 }
+                return place
+            }
+            guard index < items.count else { throw CodedError(.sourceUnavailable, "/dev/video0 was unplugged") }
+            let item = items[index]
+            let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, item.bytes.count), alignment: 16)
+            item.bytes.withUnsafeBytes { bytes in
+                if let start = bytes.baseAddress { memory.copyMemory(from: start, byteCount: bytes.count) }
+            }
+            heldCount.withLock { $0 += 1 }
+            let bytes = LentBytes(start: memory, count: item.bytes.count)
+            return CameraPicture(bytes: bytes, arrival: CameraDeviceTests.start + item.at, lost: item.lost) { [self] in
+                bytes.start.deallocate()
+                heldCount.withLock { $0 -= 1 }
+                buffers?.signal()
+            }
+        }
+    }
+
+    private static let start = MonotonicTime(nanoseconds: 1_000_000_000)
+
+    private static func format(
+        _ coding: CameraFormat.Coding, width: Int = 320, height: Int = 180, fps: Double = 30
+    ) -> CameraFormat {
+        CameraFormat(
+            coding: coding, width: width, height: height, frameRate: fps,
+            input: SourceInput(device: "/dev/video0", format: "TEST", width: width, height: height, fps: fps))
+    }
+
+    private static func source(_ camera: ListedCamera, kind: EncoderKind = .software) -> any MediaSource {
+        MediaSources.make(
+            .v4l2(SourceAddress.V4L2Source(path: "/dev/video0")),
+            encoder: EncoderSettings(kind: kind, gop: .seconds(1000)), audio: false, openTimeout: .seconds(5),
+            stallTimeout: .seconds(5), camera: { _ in camera })
+    }
+
+    private static func items(_ pictures: [[UInt8]], fps: Int = 30) -> [ListedCamera.Item] {
+        pictures.enumerated().map { ListedCamera.Item(bytes: $1, at: .seconds($0) / fps) }
+    }
+
+    /// Grey pictures of 64x36.
+    private static func grey(_ count: Int, fps: Int = 30) -> [ListedCamera.Item] {
+        items(Array(repeating: [UInt8](repeating: 128, count: 64 * 36 * 2), count: count), fps: fps)
+    }
+
+    private static let small = format(.raw(.yuyv422), width: 64, height: 36)
+
+    /// The test pattern with its numbers, as a file.
+    private static func numbered(_ fixtures: MediaFixtures, frames: Int) throws -> String {
+        var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .seconds(600))
+        copy.framesMax = frames
+        try copy.run(
+            MediaSources.make(
+                .testPattern(.init(width: 320, height: 180, fps: 120)), encoder: EncoderSettings(), audio: false,
+                openTimeout: .seconds(5), stallTimeout: .seconds(5)))
+        return try #require(copy.paths.first)
+    }
+
+    /// What comes out until the camera is unplugged: K a key frame, p another one, F a format, -3 three skipped.
+    private static func drain(_ source: any MediaSource) -> [String] {
+        var items: [String] = []
+        do throws(CodedError) {
+            while true {
+                switch try source.next() {
+                case .packet(let packet): items.append(packet.isKey ? "K" : "p")
+                case .skipped(let frames): items.append("-\(frames)")
+                case .formatChanged: items.append("F")
+                case .end: items.append("end")
+                }
+            }
+        } catch {
+            #expect(error == CodedError(.sourceUnavailable, "/dev/video0 was unplugged"))
+        }
+        return items
+    }
+
+    @Test(arguments: [CameraFormat.RawLayout.yuyv422, .nv12, .nv21, .yuv420p, .uyvy422, .yvyu422])
+    func everyRawPictureIsRecordedOnce(_ layout: CameraFormat.RawLayout) throws {
+        let fixtures = try MediaFixtures()
+        let clip = try Self.numbered(fixtures, frames: 40)
+        let bytes = [.nv12, .nv21, .yuv420p].contains(layout) ? 320 * 180 * 3 / 2 : 320 * 180 * 2
+        let pictures = try CameraPictures.raw(clip, pixelFormat: layout.rawValue, bytesEach: bytes)
+        let camera = ListedCamera(Self.format(.raw(layout)), Self.items(pictures), buffers: 2)
+        let source = Self.source(camera)
+        var copy = MediaCopy(storage: fixtures.path("copy"), segmentSeconds: .milliseconds(500))
+        try FileManager.default.createDirectory(atPath: copy.storage, withIntermediateDirectories: true)
+        copy.framesMax = 40
+        try copy.run(source)
+        #expect(source.notes == [] && copy.skipped == 0)
+        #expect(camera.held == 0, "every picture went back to the camera")
+        #expect(copy.formats.first?.video.codecName == "h264")
+        for path in copy.paths { #expect(try SegmentFileReader.verify(path, decode: true).faults == []) }
+        #expect(try copy.paths.flatMap { try TestPatternReading.numbers(in: $0) } == Array(0..<40))
+    }
+
+    @Test func timestampsAreTheCamerasOwn() throws {
+        let camera = ListedCamera(Self.small, Self.grey(5, fps: 25), buffers: 2)
+        let source = Self.source(camera)
+        defer { source.close() }
+        #expect(try source.open().video.timeBase == TimeBase(1, 1_000_000))
+        for index in 0..<5 {
+            guard case .packet(let packet) = try source.next() else { throw CodedError(.internal, "no picture") }
+            let at = Duration.milliseconds(40 * index)
+            #expect(packet.arrival == Self.start + at)
+            #expect(packet.pts == 1_000_000 + Int64(40_000 * index) && packet.dts == packet.pts)
+        }
+    }
+
+    /// Sixty wanted moments: the first picture at or after each is a key frame, and no other. The second camera delivers a
+    /// quarter of the rate that it states, as in the dark.
+    @Test(arguments: [30, 7]) func aKeyFrameComesAtEveryWantedMoment(_ fps: Int) throws {
+        var random = SeededRandom(seed: 60)
+        var wishes: [Duration] = []
+        for _ in 0..<60 {
+            wishes.append((wishes.last ?? .milliseconds(100)) + random.duration(in: .milliseconds(300) ... .seconds(1)))
+        }
+        let last = try #require(wishes.last)
+        let pictures = Int(last.seconds * Double(fps)) + 2 * fps
+        let camera = ListedCamera(Self.small, Self.grey(pictures, fps: fps), buffers: 2)
+        let source = Self.source(camera)
+        defer { source.close() }
+        _ = try source.open()
+        var left = wishes[...]
+        var offsets: [Duration] = []
+        source.requestKeyFrame(from: Self.start + (left.first ?? .zero))
+        for index in 0..<pictures {
+            guard case .packet(let packet) = try source.next() else { throw CodedError(.internal, "no picture") }
+            let wish = left.first.map { Self.start + $0 }
+            let isWanted = wish.map { packet.arrival >= $0 } ?? false
+            #expect(packet.isKey == (isWanted || index == 0))
+            guard isWanted, let wish else { continue }
+            offsets.append(packet.arrival - wish)
+            left = left.dropFirst()
+            if let next = left.first { source.requestKeyFrame(from: Self.start + next) }
+        }
+        #expect(offsets.count == 60)
+        #expect(offsets.allSatisfy { $0 >= .zero && $0 <= .seconds(1) / fps })
+    }
+
+    @Test func aViewerGetsAKeyFrameNext() throws {
+        let camera = ListedCamera(Self.small, Self.grey(20), buffers: 2)
+        let source = Self.source(camera)
+        defer { source.close() }
+        _ = try source.open()
+        var keys: [Int] = []
+        for index in 0..<20 {
+            if index == 7 { source.requestKeyFrame() }
+            if case .packet(let packet) = try source.next(), packet.isKey { keys.append(index) }
+        }
+        #expect(keys == [0, 7])
+    }
+
+    /// The taker is as slow as can be: it takes nothing until the camera has delivered everything.
+    @Test func whatTheEncoderHasNoTimeForIsDroppedCountedAndGivenBack() async throws {
+        let camera = ListedCamera(Self.small, Self.grey(100))
+        let source = Self.source(camera)
+        _ = try source.open()
+        try await eventually("pictures are dropped") {
+            source.notes == ["98 pictures dropped: the encoder does not keep up"]
+        }
+        #expect(camera.held == 2, "no more than two wait")
+        #expect(Self.drain(source) == ["-98", "K", "p"])
+        source.close()
+        #expect(camera.held == 0)
+    }
+
+    @Test func whatTheDeviceLostIsToldInItsPlace() throws {
+        var pictures = Self.grey(6)
+        pictures[2].lost = 3
+        let camera = ListedCamera(Self.small, pictures, buffers: 2)
+        let source = Self.source(camera)
+        _ = try source.open()
+        #expect(Self.drain(source) == ["K", "p", "-3", "K", "p", "p", "p"])
+        #expect(source.notes == ["3 pictures lost by the device"])
+        source.close()
+    }
+
+    /// Codec, profile and bytes stay as the camera made them.
+    @Test func codedPicturesAreCopied() throws {
+        let fixtures = try MediaFixtures()
+        let units = try CameraPictures.h264(try Self.numbered(fixtures, frames: 40), gop: 10)
+        #expect(units.count == 40)
+        // It had been streaming before it was opened.
+        let camera = ListedCamera(Self.format(.h264, width: 999, height: 9), Self.items(Array(units[3...])))
+        let source = Self.source(camera)
+        var copy = MediaCopy(storage: fixtures.path("copy"), segmentSeconds: .milliseconds(300))
+        try FileManager.default.createDirectory(atPath: copy.storage, withIntermediateDirectories: true)
+        copy.framesMax = 30
+        try copy.run(source)
+        let format = try #require(copy.formats.first?.video)
+        #expect(format.codecName == "h264" && format.width == 320 && format.height == 180, "as it is, not as said")
+        #expect(copy.reports.map(\.videoFrames) == [10, 10, 10])
+        #expect(try copy.paths.flatMap { try TestPatternReading.numbers(in: $0) } == Array(10..<40))
+        let recorded = try fixtures.elementaryStream(of: copy.paths, codec: "h264", into: "recorded.h264")
+        let made = units[10...].flatMap { $0 }
+        try Data(made).write(to: URL(fileURLWithPath: fixtures.path("made.h264")))
+        #expect(
+            try fixtures.codedSlices(recorded, codec: .h264)
+                == fixtures.codedSlices(fixtures.path("made.h264"), codec: .h264))
+    }
+
+    @Test func afterALostCodedPictureItGoesOnWithAKeyFrame() throws {
+        let fixtures = try MediaFixtures()
+        let units = try CameraPictures.h264(try Self.numbered(fixtures, frames: 30), gop: 10)
+        var pictures = Self.items(units)
+        pictures[4].lost = 2
+        pictures[20].lost = 1
+        let camera = ListedCamera(Self.format(.h264), pictures)
+        let source = Self.source(camera)
+        _ = try source.open()
+        let whole = Array(repeating: "p", count: 9)
+        #expect(
+            Self.drain(source)
+                == ["K", "p", "p", "p", "-8", "K"] + whole + ["-1", "K"] + whole)
+        #expect(camera.keyRequests == 2)
+        source.close()
+    }
+
+    @Test func aCameraWithoutAKeyFrameDoesNotOpen() throws {
+        let fixtures = try MediaFixtures()
+        let units = try CameraPictures.h264(try Self.numbered(fixtures, frames: 10), gop: 10)
+        let camera = ListedCamera(Self.format(.h264), Self.items(Array(units[1...])))
+        let source = Self.source(camera)
+        #expect(throws: CodedError(.sourceUnavailable, "/dev/video0 was unplugged")) { try source.open() }
+        source.close()
+    }
+
+    /// There is no encoder in hardware where this runs, or it works; both are said.
+    @Test(arguments: EncoderKind.allCases) func theEncoderThatIsUsedIsNamed(_ kind: EncoderKind) throws {
+        let camera = ListedCamera(
+            Self.format(.raw(.yuyv422)),
+            Self.items(Array(repeating: [UInt8](repeating: 128, count: 320 * 180 * 2), count: 3)), buffers: 2)
+        let source = Self.source(camera, kind: kind)
+        defer { source.close() }
+        _ = try source.open()
+        let input = try #require(source.input)
+        let encoder = try #require(input.encoder)
+        if kind == .software { #expect(encoder == "libx264" && input.remarks == []) }
+        if kind == .hardware, encoder == "libx264" {
+            #expect(input.remarks.count == 1)
+            #expect(input.remarks.first?.contains("no hardware encoder works, libx264 is used (h264_v4l2m2m: ") == true)
+        } else {
+            #expect(input.remarks == [])
+        }
+        guard case .packet(let first) = try source.next() else { throw CodedError(.internal, "no picture") }
+        #expect(first.isKey)
+    }
+}
