@@ -6,21 +6,21 @@ import Testing
 
 /// The whole service as a value: transcripts.
 @Suite struct RotationCoreTests {
-    private static let attic = NodeID(unchecked: "attic")
-    private static let front = CameraID(unchecked: "front")
+    static let attic = NodeID(unchecked: "attic")
+    static let front = CameraID(unchecked: "front")
     private static let back = CameraID(unchecked: "back")
-    private static let main = StorageFolder("/rec")
+    static let main = StorageFolder("/rec")
     private static let other = StorageFolder("/other")
-    private static let session = SessionID(high: 1, low: 1)
-    private static let noon = WallTime(milliseconds: 1_772_366_400_000)
+    static let session = SessionID(high: 1, low: 1)
+    static let noon = WallTime(milliseconds: 1_772_366_400_000)
 
-    private static func at(_ seconds: Int) -> Now {
+    static func at(_ seconds: Int) -> Now {
         Now(
             monotonic: MonotonicTime(nanoseconds: 1_000_000_000_000) + .seconds(seconds),
             wall: noon + .seconds(seconds))
     }
 
-    private static func settings(_ retention: RetentionLimits = RetentionLimits()) -> NodeSettings {
+    static func settings(_ retention: RetentionLimits = RetentionLimits()) -> NodeSettings {
         NodeSettings(
             node: attic,
             cameras: [
@@ -30,7 +30,7 @@ import Testing
             ], folders: [.init(folder: main, retention: retention)], knownCameras: [CameraID(unchecked: "barn")])
     }
 
-    private static func segment(
+    static func segment(
         _ kind: SegmentEvent.Kind, _ index: Int, session: SessionID = session, node: NodeID = attic
     ) -> SegmentEvent {
         let path = SegmentPath(
@@ -51,7 +51,7 @@ import Testing
                 .recordSegment(Self.main, Self.front, event)))
     }
 
-    private static func scans(_ effects: [RotationEffect]) -> [ScanScope] {
+    static func scans(_ effects: [RotationEffect]) -> [ScanScope] {
         effects.compactMap { if case .scan(_, let scope) = $0 { scope } else { nil } }
     }
 
@@ -60,7 +60,7 @@ import Testing
     }
 
     /// A core that has started, scanned and looked at its storage.
-    private static func settled(_ settings: NodeSettings = settings()) -> CoreUnderTest {
+    static func settled(_ settings: NodeSettings = settings()) -> CoreUnderTest {
         let core = CoreUnderTest(settings)
         _ = core.handle(.started, at: at(0))
         for folder in settings.folders {
@@ -185,60 +185,6 @@ import Testing
             _ = core.handle(.segmentReported(Self.front, Self.segment(.closed, index - 1)), at: Self.at(index * 10))
         }
         #expect(Self.scans(core.handle(.woke, at: Self.at(100))) == [])
-    }
-
-    @Test func aWorkerThatGoesIsScannedForUnlessItComesBack() {
-        let core = Self.settled()
-        _ = core.handle(.availabilityReported(Self.front, .offline), at: Self.at(0))
-        _ = core.handle(.availabilityReported(Self.front, .online), at: Self.at(2))
-        #expect(Self.scans(core.handle(.woke, at: Self.at(20))) == [])
-        _ = core.handle(.availabilityReported(Self.front, .offline), at: Self.at(30))
-        #expect(Self.scans(core.handle(.woke, at: Self.at(40))) == [.camera(Self.front)])
-    }
-
-    /// A worker that was fenced or killed takes its last words with it; those of its successor jump.
-    @Test func segmentsThatNoEventToldOfAreLookedForInTheFiles() {
-        let core = Self.settled()
-        func report(_ kind: SegmentEvent.Kind, _ index: Int, at seconds: Int, session: SessionID = Self.session) {
-            _ = core.handle(
-                .segmentReported(Self.front, Self.segment(kind, index, session: session)), at: Self.at(seconds))
-        }
-        // The first that is heard after a start may have any number: everything has been scanned.
-        report(.opened, 7, at: 0)
-        report(.opened, 8, at: 10)
-        report(.closed, 7, at: 10)
-        #expect(Self.scans(core.handle(.woke, at: Self.at(60))) == [])
-        report(.closed, 8, at: 61)
-        report(.opened, 12, at: 61)
-        // Neither its end nor its worker's return takes the wish back.
-        report(.closed, 12, at: 62)
-        _ = core.handle(.availabilityReported(Self.front, .online), at: Self.at(63))
-        #expect(Self.scans(core.handle(.woke, at: Self.at(65))) == [])
-        #expect(Self.scans(core.handle(.woke, at: Self.at(66))) == [.camera(Self.front)])
-        _ = core.handle(.scanEnded(Self.main, .camera(Self.front), .success(ScanCounts())), at: Self.at(67))
-        report(.opened, 13, at: 70)
-        #expect(Self.scans(core.handle(.woke, at: Self.at(90))) == [], "what was found is settled")
-        // The next session begins with its first file, and late words of the last one are no jump.
-        let next = SessionID(high: 2, low: 2)
-        report(.opened, 0, at: 91, session: next)
-        report(.closed, 13, at: 91)
-        #expect(Self.scans(core.handle(.woke, at: Self.at(110))) == [])
-        report(.opened, 3, at: 111, session: SessionID(high: 3, low: 3))
-        #expect(Self.scans(core.handle(.woke, at: Self.at(116))) == [.camera(Self.front)])
-    }
-
-    @Test func aConnectIsFollowedByAScanAndSoIsEveryFifthMinute() {
-        let core = Self.settled()
-        _ = core.handle(.busConnected, at: Self.at(10))
-        #expect(Self.scans(core.handle(.woke, at: Self.at(12))) == [])
-        #expect(Self.scans(core.handle(.woke, at: Self.at(13))) == [.everything])
-        #expect(Self.scans(core.handle(.busConnected, at: Self.at(20))) == [])
-        #expect(Self.scans(core.handle(.woke, at: Self.at(30))) == [], "one at a time")
-        let effects = core.handle(.scanEnded(Self.main, .everything, .success(ScanCounts())), at: Self.at(31))
-        #expect(Self.scans(effects) == [.everything], "the wish that came meanwhile is kept")
-        _ = core.handle(.scanEnded(Self.main, .everything, .success(ScanCounts())), at: Self.at(32))
-        #expect(Self.scans(core.handle(.woke, at: Self.at(331))) == [])
-        #expect(Self.scans(core.handle(.woke, at: Self.at(332))) == [.everything])
     }
 
     @Test func aRepairIsAnsweredWhenAllFoldersAreDone() {
