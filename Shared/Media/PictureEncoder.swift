@@ -33,6 +33,9 @@ final class PictureEncoder {
         guard Self.presets.contains(settings.preset) else {
             throw CodedError(.invalidArgument, "preset: one of \(Self.presets.joined(separator: ", "))")
         }
+        guard library.mayBeThere else {
+            throw CodedError(.sourceUnavailable, "this machine has no such encoder")
+        }
         guard let found = avcodec_find_encoder_by_name(library.rawValue), let made = avcodec_alloc_context3(found)
         else { throw CodedError(.sourceUnavailable, "libavcodec has no \(library.rawValue)") }
         self.library = library

@@ -81,7 +81,8 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
         let modes = handle.modes(near: wish)
         guard let choice = ModeChoice.best(for: wish, among: modes) else {
             let formats = Set(modes.map(\.format.description)).sorted().joined(separator: ", ")
-            let asked = wish.kind.map { "\($0.rawValue) is not among its formats" } ?? "none of its formats is read here"
+            let asked =
+                wish.kind.map { "\($0.rawValue) is not among its formats" } ?? "none of its formats is read here"
             throw CodedError(.sourceUnavailable, "\(handle.path): \(asked): \(formats.isEmpty ? "none" : formats)")
         }
         return choice
@@ -108,7 +109,8 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
             try wait(for: handle, until: deadline)
             guard let taken = try stream.take() else {
                 // It said that it was ready. Whoever waits without a pause here burns a processor.
-                guard wake.wait(until: min(deadline, clock() + Self.emptyPause), clock: clock) else { throw wake.reason }
+                let pause = min(deadline, clock() + Self.emptyPause)
+                guard wake.wait(until: pause, clock: clock) else { throw wake.reason }
                 continue
             }
             lost += sequence.lost(before: taken.sequence)

@@ -367,6 +367,7 @@ extension StreamFormat {
     func facts(of source: any MediaSource) -> SourceFacts {
         SourceFacts(
             codec: video.codecName, width: video.width, height: video.height, fps: video.frameRate,
-            keepsTime: source.paces, input: source.input.map(StreamState.Input.init), remarks: source.input?.remarks ?? [])
+            keepsTime: source.paces, input: source.input.map(StreamState.Input.init),
+            remarks: source.input?.remarks ?? [])
     }
 }

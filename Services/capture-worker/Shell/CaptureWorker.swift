@@ -377,9 +377,10 @@ extension CaptureWorker {
         case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
         case .overran: logger.error("frames dropped, the disk or the encoder does not keep up")
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
-        case .controlsTurned(.failure(let error), _): logger.info("controls refused", metadata: ["error": "\(error)"])
-        case .controlsRead, .controlsTurned, .started, .folderRefused, .commanded, .planReceived, .keyFrameCame, .formatChanged, .sourceEnded,
-            .segmentOpened,
+        case .controlsTurned(.failure(let error), _):
+            logger.info("controls refused", metadata: ["error": "\(error)"])
+        case .controlsRead, .controlsTurned, .started, .folderRefused, .commanded, .planReceived, .keyFrameCame,
+            .formatChanged, .sourceEnded, .segmentOpened,
             .firstPartWritten, .sessionEnded, .readersReported, .readersCounted, .snapshotTaken(_, .success), .woke:
             break
         }

@@ -312,6 +312,15 @@ static int call(void *private, int fd, unsigned long request, void *argument) {
         capability->capabilities = capability->device_caps | V4L2_CAP_DEVICE_CAPS;
         return 0;
     }
+    case VIDIOC_G_INPUT:
+        *(int *)argument = 0;
+        return 0;
+    case VIDIOC_ENUMINPUT: {
+        struct v4l2_input *input = argument;
+        memset(input, 0, sizeof *input);
+        input->type = V4L2_INPUT_TYPE_CAMERA;
+        return 0;
+    }
     case VIDIOC_ENUM_FMT:
     case VIDIOC_ENUM_FRAMESIZES:
     case VIDIOC_ENUM_FRAMEINTERVALS:

@@ -16,7 +16,9 @@ struct DevicesCommand: FramekeeperSubcommand {
     @OptionGroup var options: CommandOptions
 
     func perform() async throws(CommandFailure) -> ServiceExit {
-        let list = await BlockingThread.run("devices") { DeviceList(devices: VideoDevice.all().map(DeviceList.Device.init)) }
+        let list = await BlockingThread.run("devices") {
+            DeviceList(devices: VideoDevice.all().map(DeviceList.Device.init))
+        }
         let terminal = Terminal()
         if options.json {
             try terminal.print(json: list)
