@@ -4,9 +4,10 @@ internal import Domain
 
 /// Encodes pictures to H.264, for every source that does not deliver coded video of its own.
 ///
-/// Owns the encoder. Invariants: each picture comes back as one packet and in order, from libx264 at once; a key frame is an IDR picture and comes where it was asked for, else every `gop`; the parameter sets are in
-/// the format. Pictures are 4:2:0 in limited range and in the colours of BT.601, and the stream says so. Timestamps are
-/// the source's business: inside, pictures are counted. One thread uses it.
+/// Owns the encoder. Invariants: each picture comes back as one packet and in order, from libx264 at once; a key frame
+/// is an IDR picture and comes where it was asked for, else every `gop`; the parameter sets are in the format. Pictures
+/// are 4:2:0 in limited range and in the colours of BT.601, and the stream says so. Timestamps are the source's
+/// business: inside, pictures are counted. One thread uses it.
 final class PictureEncoder {
     private static let presets = [
         "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",

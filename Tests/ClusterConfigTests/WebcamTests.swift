@@ -21,8 +21,8 @@ struct WebcamTests {
     @Test("Controls are numbers, flags, and words of menus")
     func controls() throws {
         let camera = try camera(
-            "source: 'v4l2:///dev/video0', controls: {brightness: 128, tilt: -3, focus_automatic: false, gain: default, "
-                + "exposure: Manual Mode}")
+            "source: 'v4l2:///dev/video0', controls: {brightness: 128, tilt: -3, focus_automatic: false, "
+                + "gain: default, exposure: Manual Mode}")
         #expect(
             camera.controls == [
                 try name("brightness"): .number(128), try name("tilt"): .number(-3),

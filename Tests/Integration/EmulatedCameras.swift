@@ -4,8 +4,8 @@ import Media
 import Synchronization
 import TestSupport
 
-/// Webcams that are files, for libv4l2 and whatever uses it: an emulation (Tests/VideoDevices/emulation). A program that is
-/// started by `launcher` sees a /dev with nothing but these cameras; they change under its hands.
+/// Webcams that are files, for libv4l2 and whatever uses it: an emulation (Tests/VideoDevices/emulation). A program
+/// that is started by `launcher` sees a /dev with nothing but these cameras; they change under its hands.
 ///
 /// In memory, since cameras write 18 MB/s each.
 final class EmulatedCameras: Sendable {

@@ -5,8 +5,8 @@ import Media
 import TestSupport
 import Testing
 
-/// Webcams through libv4l2, emulated: files that a plugin of libv4l turns into cameras (see `EmulatedCameras`). What only a
-/// kernel can prove is proved in a virtual machine (Tests/VideoDevices/vm).
+/// Webcams through libv4l2, emulated: files that a plugin of libv4l turns into cameras (see `EmulatedCameras`). What
+/// only a kernel can prove is proved in a virtual machine (Tests/VideoDevices/vm).
 extension NodeTests {
     @Suite struct WebcamTests {
         private typealias Mode = EmulatedCameras.Mode

@@ -1,5 +1,5 @@
-// A camera that is a regular file: a plugin of libv4l2 for tests. It is an emulation; the kernel's own drivers are tested
-// in a virtual machine.
+// A camera that is a regular file: a plugin of libv4l2 for tests. It is an emulation; the kernel's own drivers are
+// tested in a virtual machine.
 //
 // The file begins with lines of text, which the test may rewrite at any time (write whole pages, at offset 0):
 //

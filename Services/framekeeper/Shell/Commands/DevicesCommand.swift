@@ -10,7 +10,8 @@ struct DevicesCommand: FramekeeperSubcommand {
         discussion: """
             Example: framekeeper devices --json | jq -r '.devices[].source'
 
-            Looks at every /dev/video*; leaves out what gives no pictures. Whoever streams from a camera is not disturbed.
+            Looks at every /dev/video*; leaves out what gives no pictures. Whoever streams from a camera is not \
+            disturbed.
             """)
 
     @OptionGroup var options: CommandOptions
