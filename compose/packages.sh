@@ -56,6 +56,8 @@ camera_packages=(
     python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 )
 test_packages=(mosquitto-clients curl python3-yaml)
+# The virtual machine of the webcam tests; its kernel is fetched by Tests/VideoDevices/vm/run.sh, and not installed.
+machine_packages=(qemu-system-x86 busybox-static kmod v4l-utils gcc make)
 
 # require_swift: the compiler is not Debian's.
 require_swift() {

@@ -165,8 +165,8 @@ package enum MessageRegistry {
         Entry(
             ControlsCommand.self, from: "anyone",
             "Turns controls of a webcam by their names in `controls`: a number, true or false, the words of a menu, or "
-                + "`default`. They hold until the worker ends; lasting ones stand in the configuration. An empty object "
-                + "changes nothing and is answered as well.",
+                + "`default`. They hold until the worker ends; lasting ones stand in the configuration. An empty "
+                + "object changes nothing and is answered as well.",
             #"{"auto_exposure":"Manual Mode","brightness":140,"white_balance_automatic":false}"#, "{}",
             result: #"{"camera":"front","controls":[\#(brightness)]}"#),
         Entry(

@@ -6,6 +6,7 @@
 #include <libavutil/avutil.h>
 #include <libavutil/error.h>
 #include <libavutil/log.h>
+#include <linux/videodev2.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -14,11 +15,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/timex.h>
 #include <time.h>
+#include <unistd.h>
 
 int64_t cav_nopts_value(void) { return AV_NOPTS_VALUE; }
 int cav_error_eof(void) { return AVERROR_EOF; }
@@ -80,6 +84,44 @@ int cav_send_at_once(int port) {
     }
     closedir(descriptors);
     return found;
+}
+
+enum { NEITHER, MEMORY_TO_MEMORY, IMPOSTER };
+
+static int kind_of_node(const char *name) {
+    char path[64];
+    snprintf(path, sizeof path, "/dev/%.40s", name);
+    int node = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (node < 0)
+        return NEITHER;
+    struct v4l2_capability facts = {0};
+    struct v4l2_format taken = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT};
+    struct v4l2_fmtdesc listed = {.type = V4L2_BUF_TYPE_VIDEO_OUTPUT};
+    int kind = NEITHER;
+    if (ioctl(node, VIDIOC_QUERYCAP, &facts) == 0) {
+        uint32_t can = facts.capabilities & V4L2_CAP_DEVICE_CAPS ? facts.device_caps : facts.capabilities;
+        if (can & (V4L2_CAP_VIDEO_M2M | V4L2_CAP_VIDEO_M2M_MPLANE))
+            kind = MEMORY_TO_MEMORY;
+        else if (can & (V4L2_CAP_VIDEO_OUTPUT | V4L2_CAP_VIDEO_OUTPUT_MPLANE) ||
+                 ioctl(node, VIDIOC_G_FMT, &taken) == 0 || ioctl(node, VIDIOC_ENUM_FMT, &listed) == 0)
+            kind = IMPOSTER;
+    }
+    close(node);
+    return kind;
+}
+
+int cav_has_memory_to_memory(void) {
+    DIR *nodes = opendir("/dev");
+    if (!nodes)
+        return 0;
+    int found = 0, imposters = 0;
+    for (struct dirent *entry; (entry = readdir(nodes));) {
+        int kind = strncmp(entry->d_name, "video", 5) ? NEITHER : kind_of_node(entry->d_name);
+        found += kind == MEMORY_TO_MEMORY;
+        imposters += kind == IMPOSTER;
+    }
+    closedir(nodes);
+    return found > 0 && imposters == 0;
 }
 
 int cav_wake_open(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

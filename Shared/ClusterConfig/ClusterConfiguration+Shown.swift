@@ -114,13 +114,14 @@ extension CameraConfiguration {
             case nil: nil
             }
         }
-        return .map([
+        var keys: [(key: String, value: ShownValue)] = [
             ("source", .text(source.publicText)), ("ingest", .text(ingest.rawValue)), ("node", .text(node.rawValue)),
             ("groups", .list(groups.map { .text($0.rawValue) })), ("record", .text(record.rawValue)),
             ("preroll", .text(preroll.written)), ("audio", .flag(audio)), ("encoder", .map(codec)),
-            ("controls", .map(turned)),
             ("rotation", rotation.shown), ("lifecycle", lifecycle.shown), ("storage", storage.shown),
-        ])
+        ]
+        if !turned.isEmpty { keys.append(("controls", .map(turned))) }
+        return .map(keys)
     }
 }
 

@@ -3,8 +3,8 @@ internal import Domain
 /// `cameras`.
 extension ConfigurationReader {
     private static let cameraKeys = [
-        "source", "ingest", "node", "groups", "record", "preroll", "encoder", "controls", "audio", "rotation", "lifecycle",
-        "storage",
+        "source", "ingest", "node", "groups", "record", "preroll", "encoder", "controls", "audio",
+        "rotation", "lifecycle", "storage",
     ]
     /// What a ring may be asked to hold.
     static let prerollMax: Duration = .seconds(300)

@@ -23,6 +23,9 @@ enum EncoderLibrary: String, CaseIterable {
         }
     }
 
+    /// False where an attempt would be in vain, or worse.
+    var mayBeThere: Bool { self != .v4l2 || cav_has_memory_to_memory() == 1 }
+
     /// In bits per second, where an encoder has no constant quality: a tenth of a bit for each sample.
     func bitrateDefault(width: Int, height: Int, frame: TimeBase) -> Int? {
         guard self != .x264 else { return nil }

@@ -4,8 +4,9 @@ internal import Domain
 
 /// Follows the decoder configuration of a video track, and knows when a key frame changes it.
 ///
-/// Owned by `LibavSource` and `CameraDeviceSource`. Parameter sets come from the container, from side data, or from inside the key frames; an
-/// access unit that only repeats known sets changes nothing. A picture of MJPEG describes itself, and has none.
+/// Owned by `LibavSource` and `CameraDeviceSource`. Parameter sets come from the container, from side data, or from
+/// inside the key frames; an access unit that only repeats known sets changes nothing. A picture of MJPEG describes
+/// itself, and has none.
 struct FormatTracker {
     private(set) var extradata: [UInt8]
     private(set) var width: Int

@@ -4,9 +4,10 @@ internal import Domain
 
 /// Encodes pictures to H.264, for every source that does not deliver coded video of its own.
 ///
-/// Owns the encoder. Invariants: each picture comes back as one packet and in order, from libx264 at once; a key frame is an IDR picture and comes where it was asked for, else every `gop`; the parameter sets are in
-/// the format. Pictures are 4:2:0 in limited range and in the colours of BT.601, and the stream says so. Timestamps are
-/// the source's business: inside, pictures are counted. One thread uses it.
+/// Owns the encoder. Invariants: each picture comes back as one packet and in order, from libx264 at once; a key frame
+/// is an IDR picture and comes where it was asked for, else every `gop`; the parameter sets are in the format. Pictures
+/// are 4:2:0 in limited range and in the colours of BT.601, and the stream says so. Timestamps are the source's
+/// business: inside, pictures are counted. One thread uses it.
 final class PictureEncoder {
     private static let presets = [
         "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -32,6 +33,9 @@ final class PictureEncoder {
         // libx264 itself prints what it does not know to stderr.
         guard Self.presets.contains(settings.preset) else {
             throw CodedError(.invalidArgument, "preset: one of \(Self.presets.joined(separator: ", "))")
+        }
+        guard library.mayBeThere else {
+            throw CodedError(.sourceUnavailable, "this machine has no such encoder")
         }
         guard let found = avcodec_find_encoder_by_name(library.rawValue), let made = avcodec_alloc_context3(found)
         else { throw CodedError(.sourceUnavailable, "libavcodec has no \(library.rawValue)") }

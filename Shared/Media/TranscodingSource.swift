@@ -9,8 +9,8 @@ internal import Synchronization
 /// Owns the source, and once that has shown what it delivers, a reader thread, a decoder, a scaler and an encoder.
 /// Invariants: each picture becomes one packet with the picture's own arrival and timestamps; a picture that does not
 /// decode and one that the encoder has no time for are dropped and counted, and never half encoded; the next picture
-/// after `requestKeyFrame()` becomes a key frame, and so does the first one of a wanted moment. What the encoder had no time for is told as `skipped`, at most
-/// once in a group of pictures, since it ends a file. Audio is not touched.
+/// after `requestKeyFrame()` becomes a key frame, and so does the first one of a wanted moment. What the encoder had no
+/// time for is told as `skipped`, at most once in a group of pictures, since it ends a file. Audio is not touched.
 ///
 /// Unchecked Sendable because of `MediaSource`'s rule: one thread opens, reads and closes; the calls from elsewhere
 /// touch the source, the reader and atomics alone, and `reader` is set under its lock.

@@ -5,8 +5,8 @@ internal import Synchronization
 
 /// Lets one thread wait for a moment and any other thread end the wait for good.
 ///
-/// Owned by a source or a device. It is also libav's interrupt callback: a blocking call ends when the source was interrupted or
-/// its deadline has passed.
+/// Owned by a source or a device. It is also libav's interrupt callback: a blocking call ends when the source was
+/// interrupted or its deadline has passed.
 package final class WakeSignal: Sendable {
     /// Readable once it was interrupted, for poll(2).
     package let descriptor: Int32

@@ -55,8 +55,8 @@ enum DeviceFault {
     private static func group(of path: String) -> String? {
         var facts = stat()
         guard stat(path, &facts) == 0 else { return nil }
-        var entry = group_entry()
-        var found: UnsafeMutablePointer<group_entry>?
+        var entry = GroupEntry()
+        var found: UnsafeMutablePointer<GroupEntry>?
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16_384) { room in
             guard getgrgid_r(facts.st_gid, &entry, room.baseAddress, room.count, &found) == 0, found != nil,
                 let name = entry.gr_name
@@ -65,7 +65,8 @@ enum DeviceFault {
         }
     }
 
-    private typealias group_entry = Glibc.group
+    /// Beside it the module has nothing else of the name; here it would be the method.
+    private typealias GroupEntry = Glibc.group
 
     static func call(_ what: String, _ number: Int32) -> CodedError {
         CodedError(.sourceUnavailable, what, cause: String(cString: strerror(number)))

@@ -31,7 +31,8 @@ extension DeviceHandle {
     }
 
     private func control(_ raw: v4l2_queryctrl) -> Control? {
-        let unsettable = UInt32(V4L2_CTRL_FLAG_DISABLED) | UInt32(V4L2_CTRL_FLAG_READ_ONLY)
+        let unsettable =
+            UInt32(V4L2_CTRL_FLAG_DISABLED) | UInt32(V4L2_CTRL_FLAG_READ_ONLY)
             | UInt32(V4L2_CTRL_FLAG_WRITE_ONLY)
         guard raw.flags & unsettable == 0, let name = ControlName(title: text(of: raw.name)) else { return nil }
         let kind: CameraControl.Kind

@@ -80,7 +80,9 @@ extension DeviceHandle {
 
     private static func rate(_ interval: v4l2_fract) -> FrameRate? {
         // An interval of nothing stands for as fast as it can.
-        if interval.numerator == 0, interval.denominator > 0 { return FrameRate(UInt32(SourceAddress.fpsRange.upperBound)) }
+        if interval.numerator == 0, interval.denominator > 0 {
+            return FrameRate(UInt32(SourceAddress.fpsRange.upperBound))
+        }
         return FrameRate(frames: interval.denominator, seconds: interval.numerator)
     }
 }

@@ -13,8 +13,8 @@ internal import Synchronization
 /// Unchecked Sendable because of `CameraDevice`'s rule: one thread opens, reads and closes; the calls from elsewhere
 /// touch the wake signal and the handle's lock alone.
 package final class VideoCamera: CameraDevice, @unchecked Sendable {
-    /// Between two looks at a device that says it is ready and gives nothing.
-    private static let emptyPause: Duration = .milliseconds(5)
+    /// Between two looks at a device that says it is ready and gives nothing: a quarter of its interval, within these.
+    private static let emptyPauses: ClosedRange<Duration> = .milliseconds(1) ... .milliseconds(10)
 
     private let wish: SourceAddress.V4L2Source
     private let memory: CameraMemory
@@ -81,7 +81,8 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
         let modes = handle.modes(near: wish)
         guard let choice = ModeChoice.best(for: wish, among: modes) else {
             let formats = Set(modes.map(\.format.description)).sorted().joined(separator: ", ")
-            let asked = wish.kind.map { "\($0.rawValue) is not among its formats" } ?? "none of its formats is read here"
+            let asked =
+                wish.kind.map { "\($0.rawValue) is not among its formats" } ?? "none of its formats is read here"
             throw CodedError(.sourceUnavailable, "\(handle.path): \(asked): \(formats.isEmpty ? "none" : formats)")
         }
         return choice
@@ -108,7 +109,9 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
             try wait(for: handle, until: deadline)
             guard let taken = try stream.take() else {
                 // It said that it was ready. Whoever waits without a pause here burns a processor.
-                guard wake.wait(until: min(deadline, clock() + Self.emptyPause), clock: clock) else { throw wake.reason }
+                let quarter = Duration.seconds(0.25 / max(1, camera.frameRate ?? 1))
+                let pause = min(max(quarter, Self.emptyPauses.lowerBound), Self.emptyPauses.upperBound)
+                guard wake.wait(until: min(deadline, clock() + pause), clock: clock) else { throw wake.reason }
                 continue
             }
             lost += sequence.lost(before: taken.sequence)

@@ -80,7 +80,10 @@ package struct SizeRange: Hashable, Sendable {
     }
 
     package func nearest(width wantedWidth: Int, height wantedHeight: Int) -> (width: Int, height: Int) {
-        (Self.nearest(wantedWidth, in: width, step: widthStep), Self.nearest(wantedHeight, in: height, step: heightStep))
+        (
+            Self.nearest(wantedWidth, in: width, step: widthStep),
+            Self.nearest(wantedHeight, in: height, step: heightStep)
+        )
     }
 
     private static func nearest(_ wanted: Int, in range: ClosedRange<Int>, step: Int) -> Int {

@@ -121,6 +121,11 @@ import Testing
                 == .testPattern(.init(width: 320, height: 240, fps: 5)))
         #expect(
             try SourceAddress("v4l2:///dev/video0?size=1280x720&fps=30").publicText == "v4l2:///dev/video0")
+        #expect(
+            try SourceAddress("v4l2:///dev/v4l/by-id/usb-A..B_1-video-index0?format=mjpeg&size=640x480")
+                == .v4l2(
+                    .init(
+                        path: "/dev/v4l/by-id/usb-A..B_1-video-index0", width: 640, height: 480, kind: .mjpeg)))
     }
 
     @Test(arguments: [
@@ -129,7 +134,8 @@ import Testing
         "file:///a?loop=1&loop=1", "test://other", "test://pattern?size=3x3", "test://pattern?size=641x360",
         "test://pattern?size=1e3x2", "test://pattern?fps=0", "test://pattern?fps=241", "test://pattern?fps=-5",
         "test://pattern?size=64x64x64", "test://pattern?size=99999999999999999999x2", "v4l2:///etc/passwd",
-        "v4l2:///dev/../etc/passwd", "v4l2:///dev/video0?size=0x0", "concat:a|b", "pipe:0", "://", "exec://rm",
+        "v4l2:///dev/../etc/passwd", "v4l2:///dev/video0?size=0x0", "v4l2:///dev/", "v4l2:///dev/video0?format=avi",
+        "v4l2:///dev/video0\u{0}", "concat:a|b", "pipe:0", "://", "exec://rm",
     ])
     func refuses(text: String) {
         #expect(throws: CodedError.self) { try SourceAddress(text) }

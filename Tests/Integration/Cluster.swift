@@ -14,6 +14,7 @@ final class Cluster: Sendable {
     let port: Int
     let bus: BusClient
     let log: MessageLog
+    private let launcher: [String]
     private let up: Mutex<ChildProcess?>
     private let listener: Task<Void, Never>
 
@@ -25,9 +26,12 @@ final class Cluster: Sendable {
     ///   - cameras: the `cameras` mapping, indented by two spaces.
     ///   - rotation: the interval.
     ///   - broker: one that the test keeps; nil: the node's own.
+    ///   - launcher: what starts the node's programs, and becomes them.
     init(
-        cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil
+        cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
+        launcher: [String] = []
     ) async throws {
+        self.launcher = launcher
         folder = try Scratch.folder()
         port = try broker?.port ?? MosquittoBroker.freePort()
         let text = """
@@ -64,9 +68,10 @@ final class Cluster: Sendable {
     /// Runs `body` with a node and ends the node whatever happens.
     static func run<Value>(
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
-        _ body: (Cluster) async throws -> Value
+        launcher: [String] = [], _ body: (Cluster) async throws -> Value
     ) async throws -> Value {
-        let cluster = try await Cluster(cameras: cameras, rotation: rotation, extra: extra, broker: broker)
+        let cluster = try await Cluster(
+            cameras: cameras, rotation: rotation, extra: extra, broker: broker, launcher: launcher)
         do {
             let value = try await body(cluster)
             await cluster.end()
@@ -81,7 +86,7 @@ final class Cluster: Sendable {
 
     func launch() throws {
         let child = try ChildProcess(
-            [Products.path("framekeeper"), "up", "--config", config], output: "\(folder)/up.log")
+            launcher + [Products.path("framekeeper"), "up", "--config", config], output: "\(folder)/up.log")
         up.withLock { $0 = child }
     }
 
@@ -151,7 +156,8 @@ final class Cluster: Sendable {
     /// The command line, with its exit status and output.
     func framekeeper(_ arguments: String...) async throws -> (status: Int32, output: String) {
         let path = "\(folder)/out-\(UUID().uuidString)"
-        let child = try ChildProcess([Products.path("framekeeper")] + arguments + ["--config", config], output: path)
+        let child = try ChildProcess(
+            launcher + [Products.path("framekeeper")] + arguments + ["--config", config], output: path)
         let status = try await child.wait(within: .seconds(120))
         return (status, try String(contentsOfFile: path, encoding: .utf8))
     }

@@ -153,8 +153,8 @@ import Testing
         }
     }
 
-    /// Sixty wanted moments: the first picture at or after each is a key frame, and no other. The second camera delivers a
-    /// quarter of the rate that it states, as in the dark.
+    /// Sixty wanted moments: the first picture at or after each is a key frame, and no other. The second camera
+    /// delivers a quarter of the rate that it states, as in the dark.
     @Test(arguments: [30, 7]) func aKeyFrameComesAtEveryWantedMoment(_ fps: Int) throws {
         var random = SeededRandom(seed: 60)
         var wishes: [Duration] = []

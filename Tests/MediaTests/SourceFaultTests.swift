@@ -71,13 +71,6 @@ import Testing
         }
     }
 
-    @Test func v4l2IsNotBuiltYet() throws {
-        let source = MediaSources.make(
-            try SourceAddress("v4l2:///dev/video0"), encoder: EncoderSettings(), audio: false,
-            openTimeout: .seconds(1), stallTimeout: .seconds(1))
-        #expect { try source.open() } throws: { ($0 as? CodedError)?.code == .sourceUnavailable }
-    }
-
     @Test(arguments: ["loop.mp4", "loop.mkv", "loop.h264", "loop.ts"])
     func aLoopingFileGoesOnWithoutAJump(_ name: String) throws {
         let fixtures = try MediaFixtures()

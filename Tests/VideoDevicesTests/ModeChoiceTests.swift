@@ -99,8 +99,8 @@ import VideoDevices
         #expect(nearest == (nearestWidth, nearestHeight))
     }
 
-    /// All menus of up to three modes out of these, for every wish: what is taken is what a slow and plain reading of the
-    /// rule would take, whatever the order of the menu.
+    /// All menus of up to three modes out of these, for every wish: what is taken is what a slow and plain reading of
+    /// the rule would take, whatever the order of the menu.
     @Test func allSmallMenus() {
         let all = ["H264", "MJPG", "YUYV", "BA81"].flatMap { format in
             [(320, 180), (640, 360), (640, 480)].flatMap { width, height in

@@ -119,8 +119,9 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
         case .busy(let name, let holders) where holders.contains(where: { $0.hasPrefix(ownWorker) }):
             add(check, .ok, "\(name), open by its worker")
         case .busy(let name, let holders):
+            let who = holders.isEmpty ? "somebody" : holders.joined(separator: ", ")
             add(
-                check, .failed, "\(name) is in use by \(holders.isEmpty ? "somebody" : holders.joined(separator: ", "))",
+                check, .failed, "\(name) is in use by \(who)",
                 advice: "a camera serves one program: end the other one, or let it read the stream from here")
         case .other: add(check, .failed, "gives no pictures: metadata, an output or a codec", advice: list)
         case .failed(let error):

@@ -37,6 +37,11 @@ int cav_send_at_once(int port);
 // adjtimex(2): 1 if something disciplines the clock, 0 if nothing does (STA_UNSYNC), -1 if the kernel does not say.
 int cav_clock_is_synchronized(void);
 
+// Whether libavcodec's h264_v4l2m2m can be tried: there is a memory-to-memory device, and no node that it would take
+// for one. It tries every node that takes or gives pictures, and crashes on what those of v4l2loopback say of their
+// formats (libavcodec 59).
+int cav_has_memory_to_memory(void);
+
 // An eventfd: open, make readable for good, wait until it is readable or the time is over.
 int cav_wake_open(void);
 int cav_wake_signal(int descriptor);

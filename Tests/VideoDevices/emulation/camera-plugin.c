@@ -1,5 +1,5 @@
-// A camera that is a regular file: a plugin of libv4l2 for tests. It is an emulation; the kernel's own drivers are tested
-// in a virtual machine.
+// A camera that is a regular file: a plugin of libv4l2 for tests. It is an emulation; the kernel's own drivers are
+// tested in a virtual machine.
 //
 // The file begins with lines of text, which the test may rewrite at any time (write whole pages, at offset 0):
 //
@@ -310,6 +310,15 @@ static int call(void *private, int fd, unsigned long request, void *argument) {
         snprintf((char *)capability->bus_info, sizeof capability->bus_info, "%s", settings.bus);
         capability->device_caps = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
         capability->capabilities = capability->device_caps | V4L2_CAP_DEVICE_CAPS;
+        return 0;
+    }
+    case VIDIOC_G_INPUT:
+        *(int *)argument = 0;
+        return 0;
+    case VIDIOC_ENUMINPUT: {
+        struct v4l2_input *input = argument;
+        memset(input, 0, sizeof *input);
+        input->type = V4L2_INPUT_TYPE_CAMERA;
         return 0;
     }
     case VIDIOC_ENUM_FMT:

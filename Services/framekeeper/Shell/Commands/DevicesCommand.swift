@@ -10,13 +10,16 @@ struct DevicesCommand: FramekeeperSubcommand {
         discussion: """
             Example: framekeeper devices --json | jq -r '.devices[].source'
 
-            Looks at every /dev/video*; leaves out what gives no pictures. Whoever streams from a camera is not disturbed.
+            Looks at every /dev/video*; leaves out what gives no pictures. Whoever streams from a camera is not \
+            disturbed.
             """)
 
     @OptionGroup var options: CommandOptions
 
     func perform() async throws(CommandFailure) -> ServiceExit {
-        let list = await BlockingThread.run("devices") { DeviceList(devices: VideoDevice.all().map(DeviceList.Device.init)) }
+        let list = await BlockingThread.run("devices") {
+            DeviceList(devices: VideoDevice.all().map(DeviceList.Device.init))
+        }
         let terminal = Terminal()
         if options.json {
             try terminal.print(json: list)
