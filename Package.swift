@@ -43,6 +43,7 @@ let package = Package(
         .executable(name: "rotation-service", targets: ["RotationServiceMain"]),
         .executable(name: "config-writer", targets: ["ConfigWriterMain"]),
         .executable(name: "health-monitor", targets: ["HealthMonitorMain"]),
+        .executable(name: "metrics", targets: ["MetricsMain"]),
         .executable(name: "framekeeper", targets: ["FramekeeperMain"]),
     ],
     dependencies: [
@@ -125,6 +126,18 @@ let package = Package(
             ["HealthMonitorCore", "Domain", "BusContract", "Bus", "ClusterConfig", "ServiceKit", logging]),
         main("HealthMonitorMain", "Services/health-monitor/Main", ["HealthMonitorShell", "ServiceKit", arguments]),
 
+        library("MetricsCore", "Services/metrics/Core", ["Domain", "BusContract"]),
+        .target(
+            name: "MetricsShell",
+            dependencies: [
+                "MetricsCore", "Domain", "BusContract", "Bus", "Ledger", "ClusterConfig", "ServiceKit", logging,
+            ],
+            path: "Services/metrics/Shell",
+            // In the binary itself: a static release has no folder of resources beside it.
+            resources: [.embedInCode("Pages")],
+            swiftSettings: house),
+        main("MetricsMain", "Services/metrics/Main", ["MetricsShell", "ServiceKit", arguments]),
+
         library("FramekeeperCore", "Services/framekeeper/Core", ["Domain", "BusContract"]),
         library(
             "FramekeeperShell", "Services/framekeeper/Shell",
@@ -174,6 +187,12 @@ let package = Package(
             [
                 "HealthMonitorCore", "HealthMonitorShell", "Bus", "BusContract", "Domain", "ClusterConfig",
                 "ServiceKit", "TestSupport", logging,
+            ]),
+        tests(
+            "MetricsTests",
+            [
+                "MetricsCore", "MetricsShell", "Ledger", "Bus", "BusContract", "Domain", "ClusterConfig", "ServiceKit",
+                "TestSupport", logging,
             ]),
         tests("Simulation", ["CaptureWorkerCore", "RotationServiceCore", "BusContract", "Domain", "TestSupport"]),
         tests(

@@ -22,6 +22,7 @@ extension ClusterConfiguration {
         ]
         if let mediaServer { keys.append(("mediamtx", mediaServer.shown)) }
         keys.append(("health", health.shown))
+        keys.append(("metrics", metrics.shown))
         keys.append(("cameras", .map(cameras.map { ($0.id.rawValue, $0.shown) })))
         return .map(keys)
     }
@@ -63,6 +64,18 @@ extension HealthSettings {
             ("backoff", .map([("first", .text(backoffFirst.written)), ("most", .text(backoffMost.written))])),
             ("disk_warning", .text(diskWarning.written)), ("clock_offset_max", .text(clockOffsetMax.written)),
         ])
+    }
+}
+
+extension MetricsSettings {
+    fileprivate var shown: ShownValue {
+        var keys: [(key: String, value: ShownValue)] = [("listen", .text(listen.description))]
+        if let token { keys.append(("token", .text(token.description))) }
+        keys += [
+            ("history", .flag(history)), ("read_only", .flag(readOnly)),
+            ("allow_origins", .list(allowOrigins.map { .text($0) })),
+        ]
+        return .map(keys)
     }
 }
 

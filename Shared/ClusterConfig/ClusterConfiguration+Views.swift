@@ -44,4 +44,19 @@ extension ClusterConfiguration {
         }
         return view
     }
+
+    /// What the metrics service reads: its own section, the cameras there are, and the folders that it serves files
+    /// from.
+    package var seenByMetrics: ClusterConfiguration {
+        var view = seenByRotationService
+        view.storage.retention = RetentionLimits()
+        view.cameras = view.cameras.map { camera in
+            var camera = camera
+            camera.rotation = RotationSettings()
+            camera.storage.retention = RetentionLimits()
+            return camera
+        }
+        view.metrics = metrics
+        return view
+    }
 }

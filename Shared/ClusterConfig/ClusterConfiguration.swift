@@ -16,6 +16,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
     /// Nil: there is none.
     package var mediaServer: MediaServerSettings?
     package var health: HealthSettings
+    package var metrics: MetricsSettings
     /// In the order of the file; cameras of other nodes included.
     package var cameras: [CameraConfiguration]
     /// Absolute; nil if there is no file and everything is default, environment or flag.
@@ -25,6 +26,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
         broker: BrokerSettings = BrokerSettings(), node: NodeID, stateDir: String, storage: StorageSettings,
         rotation: RotationSettings = RotationSettings(), lifecycle: LifecyclePolicies = LifecyclePolicies(),
         mediaServer: MediaServerSettings? = nil, health: HealthSettings = HealthSettings(),
+        metrics: MetricsSettings = MetricsSettings(),
         cameras: [CameraConfiguration] = [], file: String? = nil
     ) {
         self.broker = broker
@@ -35,6 +37,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
         self.lifecycle = lifecycle
         self.mediaServer = mediaServer
         self.health = health
+        self.metrics = metrics
         self.cameras = cameras
         self.file = file
     }

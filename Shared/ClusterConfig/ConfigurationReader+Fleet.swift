@@ -3,10 +3,12 @@ internal import Domain
 /// The sections that hold for the fleet.
 extension ConfigurationReader {
     /// Parts of the product that read their own section; here it only has to be a mapping or a list.
-    private static let foreignKeys = ["metrics", "home_assistant", "triggers", "schedules"]
+    private static let foreignKeys = ["home_assistant", "triggers", "schedules"]
     private static let keys =
-        ["broker", "node", "state_dir", "storage", "rotation", "lifecycle", "mediamtx", "health", "cameras"]
-        + foreignKeys
+        [
+            "broker", "node", "state_dir", "storage", "rotation", "lifecycle", "mediamtx", "health", "metrics",
+            "cameras",
+        ] + foreignKeys
     /// A fleet of more is several fleets.
     static let camerasMax = 4096
 
@@ -30,6 +32,7 @@ extension ConfigurationReader {
             broker: broker(fields["broker"]), node: node, stateDir: path(fields["state_dir"]) ?? defaults.stateDir,
             storage: fleet.storage, rotation: fleet.rotation, lifecycle: fleet.lifecycle,
             mediaServer: mediaServer(fields["mediamtx"]), health: health(fields["health"]),
+            metrics: metrics(fields["metrics"]),
             cameras: cameras(fields["cameras"], fleet: fleet))
     }
 

@@ -73,7 +73,7 @@ package struct GroupID: CheckedName {
 }
 
 /// The kind of an executable on the bus: `capture-worker`, `rotation-service`, `config-writer`, `health-monitor`,
-/// `framekeeper`.
+/// `metrics`, `framekeeper`.
 package struct ServiceName: CheckedName {
     package let rawValue: String
     package init(unchecked: String) { rawValue = unchecked }
@@ -81,6 +81,7 @@ package struct ServiceName: CheckedName {
     package static let rotationService = ServiceName(unchecked: "rotation-service")
     package static let configWriter = ServiceName(unchecked: "config-writer")
     package static let healthMonitor = ServiceName(unchecked: "health-monitor")
+    package static let metrics = ServiceName(unchecked: "metrics")
     package static let framekeeper = ServiceName(unchecked: "framekeeper")
 }
 

@@ -85,11 +85,32 @@ struct ResolutionTests {
     @Test("Sections of later parts of the product are known and not read")
     func foreignSections() throws {
         _ = try configuration(
-            "health:\nmetrics: {}\nhome_assistant: {a: 1}\ntriggers: []\nschedules: {}")
+            "home_assistant: {a: 1}\ntriggers: []\nschedules: {}")
         #expect(
-            try errors("metrics: 3") == [
-                "framekeeper.yml:1:10: metrics: expected a mapping or a list, found a single value"
+            try errors("triggers: 3") == [
+                "framekeeper.yml:1:11: triggers: expected a mapping or a list, found a single value"
             ])
+    }
+
+    @Test("The metrics section, and what listens beyond loopback")
+    func metrics() throws {
+        #expect(try configuration("metrics:").metrics == MetricsSettings())
+        let token = "abcdefghij-123456"
+        let text = """
+            metrics: {listen: "0.0.0.0:9000", token: \(token), history: no, read_only: yes, allow_origins: ["https://a.lan"]}
+            """
+        let settings = try configuration(text).metrics
+        #expect(settings.listen == HostAndPort(host: "0.0.0.0", port: 9000))
+        #expect(settings.token?.reveal() == token && settings.readOnly && !settings.history)
+        #expect(settings.allowOrigins == ["https://a.lan"])
+        #expect(
+            try errors("metrics: {listen: 0.0.0.0:9000, tokn: x}") == [
+                "framekeeper.yml:1:37: metrics.tokn: no such key; did you mean \"token\"?",
+                "framekeeper.yml:1:19: metrics.listen: a listener beyond loopback needs metrics.token",
+            ])
+        let short = try errors("metrics: {token: hunter2, allow_origins: [panel.lan/x]}")
+        #expect(short.count == 2 && short.allSatisfy { !$0.contains("hunter2") }, "\(short)")
+        #expect(try !configuration(text).shown.yaml.contains(token))
     }
 
     @Test("The media server's section, and what follows from it")

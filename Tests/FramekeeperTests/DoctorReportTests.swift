@@ -18,7 +18,7 @@ struct DoctorReportTests {
     @Test("A healthy node is said to be one")
     func healthy() {
         var board = StatusBoard()
-        for name in [ServiceName.rotationService, .configWriter] { presence(name, "attic", into: &board) }
+        for name in [ServiceName.rotationService, .configWriter, .metrics] { presence(name, "attic", into: &board) }
         presence(.captureWorker, "front", into: &board)
         var report = DoctorReport()
         report.brokerAnswers("embedded", after: .milliseconds(3))

@@ -12,6 +12,8 @@ import Testing
 final class Cluster: Sendable {
     let folder: String
     let port: Int
+    /// Of the metrics service.
+    let http: Int
     let bus: BusClient
     let log: MessageLog
     private let launcher: [String]
@@ -34,6 +36,7 @@ final class Cluster: Sendable {
         self.launcher = launcher
         folder = try Scratch.folder()
         port = try broker?.port ?? MosquittoBroker.freePort()
+        http = try MosquittoBroker.freePort()
         let text = """
             broker:
               url: \(broker == nil ? "embedded" : "mqtt")://127.0.0.1:\(port)
@@ -43,6 +46,8 @@ final class Cluster: Sendable {
               path: \(folder)/storage
             rotation:
               interval: \(rotation)
+            metrics:
+              listen: 127.0.0.1:\(http)
             \(extra)
             cameras:
             \(cameras)

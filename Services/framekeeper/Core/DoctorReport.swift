@@ -70,7 +70,7 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
 
     package mutating func services(_ board: StatusBoard, node: NodeID, cameras: [CameraID]) {
         let expected: [(ServiceName, String)] =
-            [(.rotationService, node.rawValue), (.configWriter, node.rawValue)]
+            [(.rotationService, node.rawValue), (.configWriter, node.rawValue), (.metrics, node.rawValue)]
             + cameras.map { (.captureWorker, $0.rawValue) }
         let missing = expected.filter { name, instance in
             !board.services.contains {

@@ -57,6 +57,7 @@ struct NodeFollower: Sendable {
         for camera in changes.removed { await supervisor.remove(NodePlan.worker(camera)) }
         if changes.concernsHealth { await supervisor.renew(NodePlan.healthMonitor) }
         if changes.concernsRotation { await supervisor.renew(NodePlan.rotationService) }
+        if changes.concernsMetrics { await supervisor.renew(NodePlan.metrics) }
         let added = Set(changes.added.map(NodePlan.worker))
         for spec in plan.children(next) where added.contains(spec.name) { await supervisor.start(spec) }
     }
@@ -70,6 +71,7 @@ struct NodeChanges: Sendable, Hashable, CustomStringConvertible {
     var changed: [CameraID]
     var concernsRotation: Bool
     var concernsHealth: Bool
+    var concernsMetrics: Bool
 
     init(from old: ClusterConfiguration, to new: ClusterConfiguration) {
         let (before, after) = (Set(old.ownCameras.map(\.id)), Set(new.ownCameras.map(\.id)))
@@ -79,16 +81,20 @@ struct NodeChanges: Sendable, Hashable, CustomStringConvertible {
             .filter { old.seenByWorker(of: $0) != new.seenByWorker(of: $0) }.sorted()
         concernsRotation = old.seenByRotationService != new.seenByRotationService
         concernsHealth = old.seenByHealthMonitor != new.seenByHealthMonitor
+        concernsMetrics = old.seenByMetrics != new.seenByMetrics
     }
 
     var isEmpty: Bool {
         added.isEmpty && removed.isEmpty && changed.isEmpty && !concernsRotation && !concernsHealth
+            && !concernsMetrics
     }
 
     var description: String {
         let parts = [("added", added), ("removed", removed), ("changed", changed)].filter { !$0.1.isEmpty }
             .map { "\($0.0) \($0.1.map(\.rawValue).joined(separator: ","))" }
-        let services = [("rotation", concernsRotation), ("health", concernsHealth)].filter(\.1).map(\.0)
+        let services = [
+            ("rotation", concernsRotation), ("health", concernsHealth), ("metrics", concernsMetrics),
+        ].filter(\.1).map(\.0)
         return (parts + services).joined(separator: "; ")
     }
 }

@@ -14,6 +14,7 @@ struct NodePlan: Sendable {
     static let rotationService = "rotation-service"
     static let configWriter = "config-writer"
     static let healthMonitor = "health-monitor"
+    static let metrics = "metrics"
     static func worker(_ camera: CameraID) -> String { "capture-worker/\(camera)" }
 
     /// - Throws: if an executable is missing.
@@ -31,6 +32,7 @@ struct NodePlan: Sendable {
             (Self.rotationService, try Self.sibling(Self.rotationService)),
             (Self.configWriter, try Self.sibling(Self.configWriter)),
             (Self.healthMonitor, try Self.sibling(Self.healthMonitor)),
+            (Self.metrics, try Self.sibling(Self.metrics)),
         ]
     }
 

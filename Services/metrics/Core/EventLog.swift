@@ -1,0 +1,36 @@
+/// The newest announcements with their numbers, so that a browser that was away for a moment goes on where it was.
+package struct EventLog: Hashable, Sendable {
+    package struct Entry: Hashable, Sendable {
+        /// Grows by one; from 1.
+        package var number: UInt64
+        package var announcement: Announcement
+    }
+
+    package static let entriesMax = 512
+    package private(set) var last: UInt64 = 0
+    private var entries: [Entry] = []
+
+    package init() {}
+
+    package mutating func add(_ announcement: Announcement) -> Entry {
+        last += 1
+        let entry = Entry(number: last, announcement: announcement)
+        if entries.count >= Self.entriesMax { entries.removeFirst(entries.count / 2) }
+        entries.append(entry)
+        return entry
+    }
+
+    /// What came after `number`.
+    /// - Returns: nil if some of it is gone, or if `number` is of another run: then everything is to be asked anew.
+    package func since(_ number: UInt64) -> [Entry]? {
+        guard number <= last else { return nil }
+        guard number < last else { return [] }
+        guard let first = entries.first, first.number <= number + 1 else { return nil }
+        return entries.filter { $0.number > number }
+    }
+}
+
+extension EventLog.Entry {
+    /// As it goes over the line (WHATWG HTML, server-sent events). The JSON has no line break.
+    package var wire: String { "id: \(number)\nevent: \(announcement.kind)\ndata: \(announcement.json)\n\n" }
+}

@@ -1,0 +1,81 @@
+package import Domain
+
+/// How often each address may ask: buckets that fill with time and are emptied by requests. Bounded: the addresses that
+/// have been quiet the longest are forgotten.
+package struct RequestBudget: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable, CaseIterable {
+        case request
+        case command
+        /// A wrong token.
+        case failure
+
+        /// Per second.
+        var rate: Double {
+            switch self {
+            case .request: 100
+            case .command: 5
+            case .failure: 0.2
+            }
+        }
+
+        /// At once.
+        var most: Double {
+            switch self {
+            case .request: 300
+            case .command: 20
+            case .failure: 10
+            }
+        }
+    }
+
+    package static let addressesMax = 1024
+
+    private struct Bucket: Hashable, Sendable {
+        var level: Double
+        var at: MonotonicTime
+    }
+
+    private struct Key: Hashable, Sendable {
+        var address: String
+        var kind: Kind
+    }
+
+    private var buckets: [Key: Bucket] = [:]
+
+    package init() {}
+
+    /// Buckets that are remembered.
+    package var count: Int { buckets.count }
+
+    /// Takes one from the address's bucket.
+    /// - Returns: nil if it had one; else seconds until it has one again, rounded up.
+    package mutating func take(_ kind: Kind, of address: String, at now: MonotonicTime) -> Int? {
+        let key = Key(address: address, kind: kind)
+        var bucket = level(key, at: now)
+        guard bucket.level >= 1 else {
+            buckets[key] = bucket
+            return Int(((1 - bucket.level) / kind.rate).rounded(.up))
+        }
+        bucket.level -= 1
+        if buckets[key] == nil, buckets.count >= Self.addressesMax { forgetOldest() }
+        buckets[key] = bucket
+        return nil
+    }
+
+    /// Whether the address has none left; takes nothing.
+    package func isSpent(_ kind: Kind, of address: String, at now: MonotonicTime) -> Bool {
+        level(Key(address: address, kind: kind), at: now).level < 1
+    }
+
+    private func level(_ key: Key, at now: MonotonicTime) -> Bucket {
+        guard let bucket = buckets[key] else { return Bucket(level: key.kind.most, at: now) }
+        let gained = max((now - bucket.at).seconds, 0) * key.kind.rate
+        return Bucket(level: min(bucket.level + gained, key.kind.most), at: now)
+    }
+
+    /// Half of them at once, so that a flood of addresses does not search the table every time.
+    private mutating func forgetOldest() {
+        let kept = buckets.sorted { $0.value.at > $1.value.at }.prefix(Self.addressesMax / 2)
+        buckets = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
+    }
+}

@@ -1,0 +1,107 @@
+internal import Domain
+internal import Glibc
+internal import ServiceKit
+
+/// How much of this process anybody may take.
+struct HTTPLimits: Sendable {
+    /// From the first byte of a request to the end of its head, and as long again for its body.
+    var request: Duration = .seconds(10)
+    /// Between two requests of one connection.
+    var idle: Duration = .seconds(30)
+    /// For one piece of an answer. Whoever reads slower than a piece in this time is left.
+    var sendSeconds = 20
+    /// Threads.
+    var connections = 96
+    /// Threads for one address.
+    var connectionsPerPeer = 48
+}
+
+/// One accepted connection: bytes in and out, each with a limit of time, so that nobody holds a thread for ever.
+///
+/// Used by one thread at a time, but for `interrupt`, which may come from any.
+final class HTTPSocket: Sendable {
+    static let pieceBytes = 64 * 1024
+
+    enum Ended: Error, Hashable {
+        /// The other side closed, or the connection broke.
+        case closed
+        /// The other side was too slow.
+        case timedOut
+    }
+
+    private let descriptor: Int32
+    /// The other side's address, for budgets; never shown to anybody.
+    let peer: String
+    let limits: HTTPLimits
+
+    /// Takes the descriptor over.
+    init(descriptor: Int32, peer: String, limits: HTTPLimits) {
+        self.descriptor = descriptor
+        self.peer = peer
+        self.limits = limits
+        var patience = timeval(tv_sec: limits.sendSeconds, tv_usec: 0)
+        var yes: Int32 = 1
+        // A failure leaves the system's own, longer limits.
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Once; nothing may be called afterwards.
+    func close() { Glibc.close(descriptor) }
+
+    /// Wakes the thread that reads or writes: for it the connection has ended.
+    func interrupt() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// Waits for bytes and takes what is there, at most `count`.
+    func read(atMost count: Int, until deadline: MonotonicTime) throws(Ended) -> [UInt8] {
+        while true {
+            let rest = deadline - ServiceClock.now().monotonic
+            guard rest > .zero else { throw .timedOut }
+            var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let ready = poll(&wait, 1, Int32(clamping: rest.nanoseconds / 1_000_000 + 1))
+            if ready == 0 || (ready < 0 && errno == EINTR) { continue }
+            guard ready > 0 else { throw .closed }
+            let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+                filled = max(recv(descriptor, buffer.baseAddress, count, 0), 0)
+            }
+            guard !bytes.isEmpty else { throw .closed }
+            return bytes
+        }
+    }
+
+    /// Whether the other side has closed, without waiting.
+    var isClosed: Bool {
+        var byte: UInt8 = 0
+        let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)
+    }
+
+    func write(_ bytes: some ContiguousBytesView) throws(Ended) {
+        var sent = 0
+        let count = bytes.count
+        while sent < count {
+            let step = bytes.withBytes { buffer in
+                send(
+                    descriptor, buffer.baseAddress.map { $0 + sent }, min(count - sent, Self.pieceBytes),
+                    Int32(MSG_NOSIGNAL))
+            }
+            if step < 0, errno == EINTR { continue }
+            guard step > 0 else { throw errno == EAGAIN ? .timedOut : .closed }
+            sent += step
+        }
+    }
+}
+
+/// What can be sent without a copy.
+protocol ContiguousBytesView {
+    var count: Int { get }
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result
+}
+
+extension [UInt8]: ContiguousBytesView {
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { withUnsafeBytes(body) }
+}
+
+extension ArraySlice<UInt8>: ContiguousBytesView {
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result { withUnsafeBytes(body) }
+}

@@ -1,0 +1,101 @@
+// Text and pictures from data: nothing here asks the server or keeps a state. Whatever came over the bus goes into
+// textContent or an attribute, never into markup.
+
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export function bytes(count) {
+  if (!Number.isFinite(count)) return "?";
+  const units = ["B", "kB", "MB", "GB", "TB", "PB"];
+  let unit = 0;
+  while (count >= 1000 && unit < units.length - 1) { count /= 1000; unit += 1; }
+  return `${count >= 100 || unit === 0 ? Math.round(count) : count.toFixed(1)} ${units[unit]}`;
+}
+
+export function duration(seconds) {
+  if (!Number.isFinite(seconds)) return "?";
+  if (seconds < 60) return `${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`;
+  const parts = [[86400, "d"], [3600, "h"], [60, "min"]];
+  const first = parts.findIndex(([size]) => seconds >= size);
+  const [size, unit] = parts[first];
+  const rest = parts[first + 1];
+  const more = rest ? Math.floor((seconds % size) / rest[0]) : 0;
+  return `${Math.floor(seconds / size)} ${unit}${more ? ` ${more} ${rest[1]}` : ""}`;
+}
+
+export function clock(time, withDay = false) {
+  const options = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+  if (withDay) Object.assign(options, { day: "numeric", month: "short" });
+  return new Date(time).toLocaleString(undefined, options);
+}
+
+// One line of a day. `files` and `gaps` as the interface lists them; `play` is called with a file.
+export function timeline(name, day, files, gaps, play) {
+  const from = day.getTime();
+  const length = new Date(day.getFullYear(), day.getMonth(), day.getDate() + 1).getTime() - from;
+  const place = (mark, begin, end) => {
+    const left = Math.max(0, (begin - from) / length);
+    const right = Math.min(1, (end - from) / length);
+    mark.style.left = `${left * 100}%`;
+    mark.style.width = `${Math.max(0, right - left) * 100}%`;
+    return mark;
+  };
+  const track = element("div", { class: "track" });
+  for (const file of files) {
+    const begin = Date.parse(file.started_at);
+    const end = file.ended_at ? Date.parse(file.ended_at) : Date.now();
+    const label = `${clock(begin)} to ${file.ended_at ? clock(end) : "now"}, ${bytes(file.bytes ?? NaN)}`;
+    const mark = element("button", {
+      type: "button", class: file.url ? file.state : "gone", title: label, disabled: !file.url,
+      "aria-label": file.url ? `Play ${name}, ${label}` : `${name}, ${label}, ${file.state}`,
+      onclick: () => play(file),
+    });
+    track.append(place(mark, begin, end));
+  }
+  for (const gap of gaps) {
+    const label = `Gap of ${duration(gap.seconds)} from ${clock(gap.from)}: ${gap.cause.replaceAll("_", " ")}`;
+    track.append(place(element("div", { class: "gap", title: label, role: "img", "aria-label": label }),
+      Date.parse(gap.from), Date.parse(gap.to)));
+  }
+  const told = `${files.length} files, ${gaps.length} gaps`;
+  return element("div", { class: "timeline", "data-camera": name, role: "group", "aria-label": `${name}: ${told}` },
+    element("span", { class: "name" }, `${name}: ${told}`), track,
+    element("div", { class: "hours", "aria-hidden": "true" },
+      ...[0, 6, 12, 18, 24].map((hour) => element("span", {}, `${String(hour).padStart(2, "0")}:00`))));
+}
+
+// A line over time. Where nothing was measured the line has a hole.
+export function sparkline(title, values, print) {
+  const known = values.filter((value) => value !== null);
+  const most = Math.max(...known, 0);
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const last = known.length ? known[known.length - 1] : null;
+  const told = known.length
+    ? `${print(last)} now, ${print(Math.min(...known))} to ${print(most)}` : "nothing was measured";
+  svg.setAttribute("viewBox", "0 0 1000 100");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `${title}: ${told}`);
+  let line = "";
+  let isDrawing = false;
+  values.forEach((value, index) => {
+    if (value === null) { isDrawing = false; return; }
+    const x = values.length > 1 ? (index / (values.length - 1)) * 1000 : 500;
+    const y = most > 0 ? 97 - (value / most) * 94 : 97;
+    line += `${isDrawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}${isDrawing ? "" : "h1"}`;
+    isDrawing = true;
+  });
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", line);
+  svg.append(path);
+  return element("figure", { class: "plot", "data-plot": title },
+    element("figcaption", {}, element("span", {}, title), element("span", {}, told)), svg);
+}

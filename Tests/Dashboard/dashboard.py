@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+"""Looks at the dashboard of a running node as a person does, in headless Chromium, and says what it saw.
+
+Usage: dashboard.py URL --state FOLDER [--token TOKEN] [--screenshots FOLDER]
+
+The node needs the cameras `front` and `hall`, idle, painted, rotating seldom. FOLDER is its state_dir: the worker of
+`front` is killed once, for a gap. Exit status 0 only if everything held.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+import urllib.parse
+
+from webdriver import Browser, Failed
+
+TAB, ENTER = "\ue004", "\ue007"
+PHONE, DESKTOP = (390, 844), (1280, 900)
+
+
+def check(what, holds, detail=""):
+    if not holds:
+        raise Failed(f"{what} {detail}")
+    print(f"ok {what} {detail}".rstrip(), flush=True)
+
+
+class Visit:
+    def __init__(self, browser, options):
+        self.browser = browser
+        self.url = options.url.rstrip("/")
+        self.state = options.state
+        self.token = options.token
+        self.shots = options.screenshots
+        self.requests = []
+
+    # Steps
+
+    def everything(self):
+        self.browser.open(self.url + "/")
+        if self.token:
+            self.sign_in()
+        self.tiles()
+        self.record()
+        self.snapshot()
+        self.rotate()
+        self.gap()
+        self.play()
+        self.keyboard()
+        self.readable()
+        self.detail()
+        self.layouts()
+        self.stop()
+        self.quiet()
+
+    def sign_in(self):
+        self.browser.wait("the dialog asks for the token", lambda: self.browser.run(
+            "return document.querySelector('#signin').open"))
+        self.browser.run("document.querySelector('#token').value = arguments[0]", "a-wrong-token-of-length")
+        self.browser.click("#signin button.main")
+        self.browser.wait("a wrong token is refused", lambda: self.text("#signin-note"))
+        self.browser.run("document.querySelector('#token').value = arguments[0]", self.token)
+        self.browser.click("#signin button.main")
+        self.browser.wait("the dialog is gone", lambda: not self.browser.run(
+            "return document.querySelector('#signin').open"))
+        print("ok signed in", flush=True)
+        # The refusals of before the sign-in are in the console, as they should be.
+        self.browser.entries("browser")
+
+    def tiles(self):
+        _, took = self.browser.wait("tiles of both cameras", lambda: self.browser.run(
+            "return document.querySelectorAll('#tiles .tile').length === 2"))
+        check("tiles appear", True, f"after {took:.2f} s")
+        self.browser.wait("events are followed", lambda: self.text("#link") == "live")
+
+    def record(self):
+        self.browser.click(self.button("record"))
+        _, took = self.browser.wait("the tile shows the recording", lambda: self.browser.run(
+            "const tile = document.querySelector('[data-camera=front].tile');"
+            "return tile.querySelector('.badge.recording') !== null"
+            " && tile.querySelector('[data-action=record]').ariaPressed === 'true'"))
+        check("the tile shows the recording within 1 s", took < 1, f"({took:.2f} s)")
+
+    def snapshot(self):
+        self.browser.click(self.button("snapshot"))
+        size, _ = self.browser.wait("the picture is there", lambda: self.browser.run(
+            "return document.querySelector('[data-camera=front].tile img')?.naturalWidth"))
+        check("the tile shows the snapshot", size == 320, f"({size} pixels wide)")
+
+    def rotate(self):
+        self.browser.wait("the button is free", lambda: self.browser.run(
+            "return !document.querySelector(arguments[0]).disabled", self.button("rotate")))
+        # Long enough that the file is something to play.
+        self.files(lambda: True, "a file of 2 s", after=2)
+        self.browser.click(self.button("rotate"))
+        self.files(lambda: len(self.segments("closed")) >= 1 and len(self.segments("open")) == 1,
+                   "the timeline shows the closed and the open file")
+        print("ok the timeline shows segments", flush=True)
+
+    def files(self, look, what, after=0):
+        started = time.monotonic()
+        self.browser.wait(what, lambda: time.monotonic() - started >= after and look(), 20 + after)
+
+    def gap(self):
+        with open(os.path.join(self.state, "run", "capture-worker.front.pid"), encoding="utf-8") as file:
+            os.kill(int(file.read().split()[0]), signal.SIGKILL)
+        self.browser.wait("the tile shows that the worker went", lambda: self.browser.run(
+            "return document.querySelector('[data-camera=front].tile .badge.offline') !== null"))
+        self.browser.wait("the tile shows that it records again", lambda: self.browser.run(
+            "const tile = document.querySelector('[data-camera=front].tile');"
+            "return tile.querySelector('.badge.offline') === null && tile.querySelector('.badge.recording') !== null"),
+            40)
+        gap, _ = self.browser.wait("the timeline shows the gap", lambda: self.browser.run(
+            "return document.querySelector('.timeline[data-camera=front] .gap')?.ariaLabel"), 40)
+        check("the timeline shows a gap with its cause", "worker died" in gap, f"({gap})")
+        events = self.text("#events")
+        check("the events tell it", "gap of" in events)
+
+    def play(self):
+        self.browser.run(
+            "document.querySelector('.timeline[data-camera=front] button.closed').click()")
+        seconds, _ = self.browser.wait("the video knows its duration", lambda: self.browser.run(
+            "const video = document.querySelector('#player video');"
+            "return video.readyState >= 2 && Number.isFinite(video.duration) && video.duration"))
+        check("a file plays", seconds > 1.5, f"(duration {seconds:.2f} s)")
+        self.browser.wait("the picture moves", lambda: self.browser.run(
+            "return document.querySelector('#player video').currentTime > 0.2"))
+        self.shot("player-desktop", DESKTOP, "light")
+        self.browser.click("#player-close")
+        check("the player closes", not self.browser.run("return document.querySelector('#player').open"))
+
+    def keyboard(self):
+        self.browser.run("document.activeElement.blur(); window.scrollTo(0, 0)")
+        seen = []
+        for _ in range(40):
+            self.browser.keys(TAB)
+            seen.append(self.browser.run(
+                "const e = document.activeElement;"
+                "return e.ariaLabel || e.textContent.trim() || e.id || e.tagName"))
+            if seen[-1] == "Snapshot: hall":
+                break
+        check("the keyboard reaches every button of the tiles", {
+            "To the cameras", "Stop recording: front", "Snapshot: front", "New file: front", "Record: hall"
+        } <= set(seen), f"({len(seen)} steps)")
+        self.browser.keys(ENTER)
+        self.browser.wait("Enter takes a snapshot of hall", lambda: self.browser.run(
+            "return document.querySelector('[data-camera=hall].tile img')?.naturalWidth"))
+        label = self.browser.run("return document.activeElement.ariaLabel")
+        check("the focus stays where it was", label == "Snapshot: hall", f"({label})")
+
+    def readable(self):
+        nameless = self.browser.run(
+            "return [...document.querySelectorAll('button, a, input, select, img, [role=img], meter')]"
+            ".filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim() || e.alt"
+            " || e.labels?.length)).map((e) => e.outerHTML.slice(0, 80))")
+        check("everything has a name", nameless == [], str(nameless))
+        check("a screen reader hears the tile", self.browser.label("[data-camera=front].tile") == "front")
+        check("and its button", self.browser.label(self.button("record")) == "Stop recording: front")
+        levels = self.browser.run(
+            "return [...document.querySelectorAll('h1, h2, h3')].filter((e) => e.checkVisibility())"
+            ".map((e) => Number(e.tagName[1]))")
+        check("headings are in order", levels[0] == 1 and all(
+            after - before <= 1 for before, after in zip(levels, levels[1:])), str(levels))
+
+    def detail(self):
+        self.browser.click("[data-camera=front].tile h3 a")
+        self.browser.wait("the page of the camera", lambda: self.browser.run(
+            "return !document.querySelector('#detail').hidden"))
+        self.browser.wait("plots with something in them", lambda: self.browser.run(
+            "document.querySelector('#span').dispatchEvent(new Event('change'));"
+            "return [...document.querySelectorAll('#plots svg')]"
+            ".filter((plot) => !plot.ariaLabel.includes('nothing')).length >= 3"), 40)
+        self.browser.wait("its files", lambda: self.browser.run(
+            "return document.querySelectorAll('#files tbody tr').length >= 2"))
+        print("ok the camera's page has plots and files", flush=True)
+
+    def layouts(self):
+        for colours in ("light", "dark"):
+            self.shot(f"camera-desktop-{colours}", DESKTOP, colours)
+        self.shot("camera-phone-light", PHONE, "light")
+        self.browser.open(self.url + "/#/")
+        self.browser.wait("the overview", lambda: self.browser.run(
+            "return !document.querySelector('#overview').hidden"
+            " && document.querySelectorAll('.timeline button.closed').length > 0"))
+        for colours in ("light", "dark"):
+            self.shot(f"overview-desktop-{colours}", DESKTOP, colours)
+            self.shot(f"overview-phone-{colours}", PHONE, colours)
+        print("ok nothing is wider than a phone or a desktop", flush=True)
+
+    def stop(self):
+        self.browser.click(self.button("record"))
+        self.browser.wait("the recording has stopped", lambda: self.browser.run(
+            "return document.querySelector('[data-camera=front].tile .badge.off') !== null"))
+
+    def quiet(self):
+        problems = [entry["message"] for entry in self.browser.entries("browser") if entry["level"] == "SEVERE"]
+        check("no error in the console", problems == [], str(problems))
+        for entry in self.browser.entries("performance"):
+            event = json.loads(entry["message"])["message"]
+            if event["method"] == "Network.requestWillBeSent":
+                self.requests.append(event["params"]["request"]["url"])
+        here = urllib.parse.urlsplit(self.url).netloc
+        foreign = [url for url in self.requests
+                   if url.startswith("http") and urllib.parse.urlsplit(url).netloc != here]
+        check("no request goes elsewhere", foreign == [] and self.requests, f"({len(self.requests)} requests)")
+
+    # Looking
+
+    @staticmethod
+    def button(action, camera="front"):
+        return f"[data-camera={camera}].tile [data-action={action}]"
+
+    def text(self, selector):
+        return self.browser.run("return document.querySelector(arguments[0]).textContent", selector)
+
+    def segments(self, state):
+        return self.browser.run(
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.ariaLabel)",
+            f".timeline[data-camera=front] button.{state}")
+
+    def shot(self, name, size, colours):
+        width, height = size
+        self.browser.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                         mobile=width < 600)
+        self.browser.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": colours}])
+        overflow = self.browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if overflow > 0:
+            raise Failed(f"{name}: the page is {overflow} pixels too wide")
+        if self.shots:
+            os.makedirs(self.shots, exist_ok=True)
+            self.browser.screenshot(os.path.join(self.shots, f"{name}.png"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url")
+    parser.add_argument("--state", required=True)
+    parser.add_argument("--token")
+    parser.add_argument("--screenshots")
+    options = parser.parse_args()
+    started = time.monotonic()
+    try:
+        with Browser() as browser:
+            visit = Visit(browser, options)
+            try:
+                visit.everything()
+            except Failed:
+                print("console:", browser.entries("browser"), file=sys.stderr)
+                if options.screenshots:
+                    browser.screenshot(os.path.join(options.screenshots, "failed.png"))
+                raise
+    except Failed as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    print(f"all of it in {time.monotonic() - started:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
