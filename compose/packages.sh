@@ -55,7 +55,7 @@ node_packages=(mosquitto ffmpeg)
 camera_packages=(
     python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 )
-test_packages=(mosquitto-clients curl python3-yaml)
+test_packages=(mosquitto-clients curl python3-yaml python3-venv prometheus chromium chromium-driver docker-compose)
 
 # require_swift: the compiler is not Debian's.
 require_swift() {
