@@ -56,7 +56,7 @@ built=$SECONDS
 # beside them.
 busy='^Simulation\.|HistoryTests/|allShortHistories|/shortHistories|PropertyTests/|ConvergenceTests/'
 # So do codecs and files that are tested on the pool's own threads, for which an HTTP server cannot wait.
-served='^(ConfigWriterTests|MediaServerTests)\.'
+served='^(ConfigWriterTests|MediaServerTests|MetricsTests)\.'
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 total=0

@@ -49,6 +49,7 @@ echo "Building the release (the first time takes minutes)"
 swift build -c release --static-swift-stdlib --product framekeeper >"$folder/build.log" 2>&1 &&
     swift build -c release --static-swift-stdlib --product rotation-service >>"$folder/build.log" 2>&1 &&
     swift build -c release --static-swift-stdlib --product config-writer >>"$folder/build.log" 2>&1 &&
+    swift build -c release --static-swift-stdlib --product health-monitor >>"$folder/build.log" 2>&1 &&
     swift build -c release --static-swift-stdlib --product metrics >>"$folder/build.log" 2>&1 &&
     swift build -c release --static-swift-stdlib --product capture-worker >>"$folder/build.log" 2>&1 || {
     tail -n 30 "$folder/build.log" >&2

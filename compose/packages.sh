@@ -55,7 +55,7 @@ node_packages=(mosquitto ffmpeg)
 camera_packages=(
     python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
 )
-test_packages=(mosquitto-clients curl python3-yaml)
+test_packages=(mosquitto-clients curl python3-yaml python3-venv prometheus chromium chromium-driver docker-compose)
 # The virtual machine of the webcam tests; its kernel is fetched by Tests/VideoDevices/vm/run.sh, and not installed.
 machine_packages=(qemu-system-x86 busybox-static kmod v4l-utils gcc make)
 

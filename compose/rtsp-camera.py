@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """An IP camera to try things with: H.264 or MJPEG over RTSP on loopback, a bouncing ball.
 
-Usage: rtsp-camera.py [--port PORT] [--size 640x360] [--fps 15] [--codec h264|mjpeg] [--gop FRAMES]
+Usage: rtsp-camera.py [--listen ADDRESS] [--port PORT] [--size 640x360] [--fps 15] [--codec h264|mjpeg] [--gop FRAMES]
 
 Serves rtsp://127.0.0.1:PORT/camera to any number of clients and prints that address when it is ready. PORT 0, the
 default, takes a free one. MJPEG over RTP (RFC 2435) has sides that are multiples of 8, up to 2040.
@@ -31,6 +31,7 @@ def free_port():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=int, default=15)
@@ -45,7 +46,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):
         GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, loop.quit)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(arguments.listen)
     port = arguments.port or free_port()
     server.set_service(str(port))
     factory = GstRtspServer.RTSPMediaFactory()

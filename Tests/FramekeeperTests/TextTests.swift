@@ -19,6 +19,29 @@ struct TextTests {
         #expect(TextTable("A", "B").lines == ["A  B"])
     }
 
+    @Test("A table fits the terminal, and colour moves nothing", arguments: 1...40)
+    func fitted(width: Int) {
+        var table = TextTable("NAME", ">FRAMES", "STATE")
+        table.add("front", "7", "failed: the disk is full")
+        table.add("ä", "12345678", "ok")
+        let plain = table.lines(width: width) { $0 }
+        #expect(plain.allSatisfy { $0.count <= width && $0.last != " " })
+        for (cut, whole) in zip(plain, table.lines) where cut != whole {
+            #expect(whole.hasPrefix(cut.last == "…" ? String(cut.dropLast()) : cut))
+        }
+        let painted = table.lines(width: width) { "<\($0)>" }
+        #expect(painted.map { $0.filter { $0 != "<" && $0 != ">" } } == plain)
+    }
+
+    @Test(
+        "A state's colour follows its first word",
+        arguments: [
+            ("active h264 640x360", StatusTone.good), ("recording", .good), ("closing", .passing),
+            ("failed: storage_full", .bad), ("no worker", .bad), ("worker offline", .bad), ("degraded: slow", .passing),
+            ("idle", nil), ("front", nil), ("12", nil), ("", nil),
+        ] as [(String, StatusTone?)])
+    func tones(cell: String, tone: StatusTone?) { #expect(StatusTone(cell: cell) == tone) }
+
     @Test("A progress bar stays within its frame, whatever it is given", arguments: [-1, 0, 0.5, 1, 7, Double.nan])
     func progress(fraction: Double) {
         let text = ProgressBar.text(fraction, "front")
@@ -42,6 +65,7 @@ struct TextTests {
                 leases: [.init(holder: .manual, since: now, until: now + .seconds(60))],
                 segment: .init(index: 3, file: "f", startedAt: now))
             camera.viewing = ViewingState(state: .active, viewers: 2)
+            camera.health = CameraHealth(status: .ok)
         }
         board.update(
             NodeID(unchecked: "attic"),
@@ -55,10 +79,10 @@ struct TextTests {
         #expect(
             board.lines(now: now) == [
                 "CAMERA  STREAM               RECORDING  SESSION   SEGMENT  LEASES                 SINCE"
-                    + "      VIEW",
+                    + "      VIEW                HEALTH",
                 "front   active h264 640x360  recording  12345678        3  manual until 12:31:00  1m30s ago"
-                    + "  active, 2 watching",
-                "garage  no worker            -          -               -  -                      -          -",
+                    + "  active, 2 watching  ok",
+                "garage  no worker            -          -               -  -                      -          -                   -",
                 "",
                 "STORAGE  STATE  RECORDED    FREE      OF  OLDEST",
                 "attic    low      5.0 kB  1.0 GB  2.0 GB  -",

@@ -20,7 +20,7 @@ final class MetricsFixture {
     let worker: BusClient
     private let answers: Task<Void, Never>
     /// Payloads of commands that came, by topic.
-    let commands = Mutex<[String]>([])
+    let commands = CommandLog()
     private var running: (shutdown: Shutdown, task: Task<ServiceExit, Never>)?
 
     static let front = CameraID(unchecked: "front")
@@ -38,11 +38,16 @@ final class MetricsFixture {
             logger: Self.quiet)
         worker.subscribe(["cameras/+/recording/set", "cameras/+/rotation/set"])
         worker.start()
-        answers = Task { [worker, commands] in
+        answers = Self.answering(worker, commands)
+    }
+
+    /// Says yes to recordings, and no to rotations.
+    private static func answering(_ worker: BusClient, _ commands: CommandLog) -> Task<Void, Never> {
+        Task {
             for await input in worker.inputs {
                 guard case .message(let message) = input else { continue }
                 let request = BusCodec.command(message, root: "framekeeper")
-                commands.withLock { $0.append("\(message.topic) \(String(decoding: message.payload, as: UTF8.self))") }
+                commands.add("\(message.topic) \(String(decoding: message.payload, as: UTF8.self))")
                 guard let address = request.reply else { continue }
                 if message.topic.hasSuffix("rotation/set") {
                     let refusal = CodedError(.notReady, "front is not recording")
@@ -93,6 +98,12 @@ final class MetricsFixture {
         running = nil
         shutdown.request("the test is over")
         return await task.value
+    }
+
+    final class CommandLog: Sendable {
+        private let lines = Mutex<[String]>([])
+        var all: [String] { lines.withLock { $0 } }
+        func add(_ line: String) { lines.withLock { $0.append(line) } }
     }
 
     // MARK: Asking

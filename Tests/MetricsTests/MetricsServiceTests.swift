@@ -5,7 +5,6 @@ import Domain
 import Foundation
 import Ledger
 import ServiceKit
-import Synchronization
 import TestSupport
 import Testing
 
@@ -112,7 +111,7 @@ final class MetricsServiceTests {
             #expect(try answer.json("error", "code") == code)
         }
         #expect(
-            fixture.commands.withLock { $0 } == [
+            fixture.commands.all == [
                 "cameras/front/recording/set \(body)", "cameras/front/recording/set off",
                 "cameras/front/rotation/set ROTATE",
             ])
@@ -128,7 +127,7 @@ final class MetricsServiceTests {
         let answer = try await fixture.ask("POST", "/api/v1/cameras/front/recording", body: "ON")
         #expect(answer.status == 403 && answer.body.contains("read_only"))
         #expect(try await fixture.get("/api/v1/status").status == 200)
-        #expect(fixture.commands.withLock { $0 }.isEmpty)
+        #expect(fixture.commands.all.isEmpty)
         await fixture.stop()
     }
 
@@ -234,7 +233,8 @@ final class MetricsServiceTests {
         try String(repeating: "no ledger ", count: 1000)
             .write(toFile: "\(fixture.storage)/ledger.sqlite", atomically: true, encoding: .utf8)
         let damaged = try await fixture.get("/api/v1/recordings")
-        #expect(try damaged.status == 507 && damaged.json("error", "code") == "storage_failed")
+        #expect(damaged.status == 507)
+        #expect(try damaged.json("error", "code") == "storage_failed")
         await fixture.stop()
     }
 

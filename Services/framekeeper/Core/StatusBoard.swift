@@ -11,6 +11,7 @@ package struct StatusBoard: Sendable, Hashable, Codable {
         package var recording: RecordingState?
         package var viewing: ViewingState?
         package var rotation: RotationState?
+        package var health: CameraHealth?
         package init(camera: CameraID) { self.camera = camera }
     }
 
@@ -81,23 +82,37 @@ package struct StatusBoard: Sendable, Hashable, Codable {
     }
 
     /// Four tables; a table without rows is left out.
-    package func lines(now: WallTime) -> [String] {
-        [cameraLines(now: now), serviceLines(now: now), storageLines, mediaServerLines].filter { !$0.isEmpty }
-            .joined(separator: [""]).map { $0 }
+    /// - Parameters:
+    ///   - width: of the terminal; nil: as wide as it is.
+    ///   - paint: puts colour around a cell.
+    package func lines(now: WallTime, width: Int? = nil, paint: (String) -> String = { $0 }) -> [String] {
+        let tables = [cameraTable(now: now), serviceTable(now: now), storageTable, mediaServerTable].compactMap { $0 }
+        let printed = tables.map { $0.lines(width: width, paint: paint) }
+        return ((cameras.isEmpty ? [["no cameras"]] : []) + printed).joined(separator: [""]).map { $0 }
     }
 
-    private func cameraLines(now: WallTime) -> [String] {
-        guard !cameras.isEmpty else { return ["no cameras"] }
-        var table = TextTable("CAMERA", "STREAM", "RECORDING", "SESSION", ">SEGMENT", "LEASES", "SINCE", "VIEW")
+    /// Whether a process has said that it is there: `capture-worker/front`.
+    package func isOnline(_ name: String) -> Bool {
+        services.contains { "\($0.service)/\($0.instance)" == name && $0.presence.state == .online }
+    }
+
+    private func cameraTable(now: WallTime) -> TextTable? {
+        guard !cameras.isEmpty else { return nil }
+        var table = TextTable(
+            "CAMERA", "STREAM", "RECORDING", "SESSION", ">SEGMENT", "LEASES", "SINCE", "VIEW", "HEALTH")
         for camera in cameras {
             let recording = camera.recording
             table.add(
                 camera.camera.rawValue, streamText(camera), recording.map(recordingText) ?? "-",
                 recording?.session?.short ?? "-", recording?.segment.map { "\($0.index)" } ?? "-",
                 leasesText(recording), recording?.since.map { ago($0, now) } ?? "-",
-                camera.viewing.map(viewingText) ?? "-")
+                camera.viewing.map(viewingText) ?? "-", camera.health.map(healthText) ?? "-")
         }
-        return table.lines
+        return table
+    }
+
+    private func healthText(_ health: CameraHealth) -> String {
+        health.reasons.first.map { "\(health.status.rawValue): \($0.message)" } ?? health.status.rawValue
     }
 
     private func viewingText(_ viewing: ViewingState) -> String {
@@ -126,8 +141,8 @@ package struct StatusBoard: Sendable, Hashable, Codable {
         }.joined(separator: ", ")
     }
 
-    private func serviceLines(now: WallTime) -> [String] {
-        guard !services.isEmpty else { return [] }
+    private func serviceTable(now: WallTime) -> TextTable? {
+        guard !services.isEmpty else { return nil }
         var table = TextTable("SERVICE", "INSTANCE", "STATE", "NODE", ">PID", "VERSION", "SINCE")
         for entry in services {
             let presence = entry.presence
@@ -135,11 +150,11 @@ package struct StatusBoard: Sendable, Hashable, Codable {
                 entry.service.rawValue, entry.instance.rawValue, presence.state.rawValue, presence.node.rawValue,
                 "\(presence.pid)", presence.version, presence.state == .online ? ago(presence.startedAt, now) : "-")
         }
-        return table.lines
+        return table
     }
 
-    private var storageLines: [String] {
-        guard !storage.isEmpty else { return [] }
+    private var storageTable: TextTable? {
+        guard !storage.isEmpty else { return nil }
         var table = TextTable("STORAGE", "STATE", ">RECORDED", ">FREE", ">OF", "OLDEST")
         for entry in storage {
             let state = entry.storage
@@ -149,11 +164,11 @@ package struct StatusBoard: Sendable, Hashable, Codable {
                 "\(ByteCount(state.usedBytes))", "\(ByteCount(state.freeBytes))", "\(ByteCount(state.totalBytes))",
                 state.oldestAt?.rfc3339 ?? "-")
         }
-        return table.lines
+        return table
     }
 
-    private var mediaServerLines: [String] {
-        guard !mediaServers.isEmpty else { return [] }
+    private var mediaServerTable: TextTable? {
+        guard !mediaServers.isEmpty else { return nil }
         var table = TextTable("MEDIAMTX", "STATE", "MODE", "VERSION", ">PATHS", ">VIEWERS", "WAITING")
         for entry in mediaServers {
             let state = entry.mediaServer
@@ -163,7 +178,7 @@ package struct StatusBoard: Sendable, Hashable, Codable {
                 "\(state.paths.values.reduce(0) { $0 + $1.viewers })",
                 state.waiting.isEmpty ? "-" : state.waiting.joined(separator: ", "))
         }
-        return table.lines
+        return table
     }
 
     private func ago(_ moment: WallTime, _ now: WallTime) -> String {

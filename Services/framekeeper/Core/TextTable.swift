@@ -20,19 +20,39 @@ package struct TextTable: Sendable, Hashable {
     package mutating func add(_ cells: String...) { rows.append(cells) }
 
     /// Without the lines' ends; no trailing spaces.
-    package var lines: [String] {
+    package var lines: [String] { lines(width: nil) { $0 } }
+
+    /// - Parameters:
+    ///   - width: of the terminal, in characters; what does not fit is cut, with `…` for it. Nil: as wide as it is.
+    ///   - paint: puts colour around a cell, which changes nothing of where it stands.
+    package func lines(width: Int?, paint: (String) -> String) -> [String] {
         let all = [titles.map(\.title)] + rows
         let widths = titles.indices.map { column in all.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
-        return all.map { row in
-            var line = ""
-            for (column, title) in titles.enumerated() {
-                let cell = row.count > column ? row[column] : ""
-                let fill = String(repeating: " ", count: widths[column] - cell.count)
-                line += (column > 0 ? "  " : "") + (title.side == .right ? fill + cell : cell + fill)
-            }
-            while line.last == " " { line.removeLast() }
-            return line
+        return all.enumerated().map { number, row in
+            line(row, widths, width ?? .max) { number == 0 ? $0 : paint($0) }
         }
+    }
+
+    private func line(_ row: [String], _ widths: [Int], _ width: Int, _ paint: (String) -> String) -> String {
+        var line = ""
+        var column = 0
+        // Blanks are owed until something stands behind them.
+        var owed = 0
+        for (index, title) in titles.enumerated() {
+            let cell = row.count > index ? row[index] : ""
+            let fill = widths[index] - cell.count
+            owed += (index > 0 ? 2 : 0) + (title.side == .right ? fill : 0)
+            if !cell.isEmpty {
+                let room = width - column - owed
+                guard room > 0 else { break }
+                let shown = cell.count > room ? cell.prefix(room - 1) + "…" : cell[...]
+                line += String(repeating: " ", count: owed) + paint(String(shown))
+                column += owed + shown.count
+                owed = 0
+            }
+            owed += title.side == .left ? fill : 0
+        }
+        return line
     }
 }
 

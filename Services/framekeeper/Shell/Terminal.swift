@@ -1,5 +1,6 @@
 internal import Bus
 internal import Domain
+internal import FramekeeperCore
 internal import Glibc
 internal import ServiceKit
 
@@ -29,8 +30,8 @@ struct Terminal: Sendable {
     }
 
     /// Ends the process quietly if nobody reads any more, as `… | head` does.
-    func print(_ line: String) {
-        let bytes = Array((line + "\n").utf8)
+    func print(_ line: String, end: String = "\n") {
+        let bytes = Array((line + end).utf8)
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
@@ -52,6 +53,30 @@ struct Terminal: Sendable {
         } catch {
             throw CommandFailure(error)
         }
+    }
+
+    func painted(_ cell: String) -> String {
+        switch StatusTone(cell: cell) {
+        case .good: coloured(cell, .green)
+        case .passing: coloured(cell, .yellow)
+        case .bad: coloured(cell, .red)
+        case nil: cell
+        }
+    }
+
+    /// Columns and rows; nil where nobody looks.
+    var size: (columns: Int, rows: Int)? {
+        var window = winsize()
+        guard isTerminal, ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &window) == 0, window.ws_col > 0, window.ws_row > 0
+        else { return nil }
+        return (Int(window.ws_col), Int(window.ws_row))
+    }
+
+    /// Puts these lines in the place of what the screen shows, without a flicker: each line is overwritten and its rest
+    /// wiped. What does not fit below is left out.
+    func redraw(_ lines: [String]) {
+        let shown = size.map { lines.prefix(max($0.rows - 1, 1)) } ?? lines[...]
+        print("\u{1B}[H" + shown.map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J", end: "")
     }
 
     /// Overwrites one line on standard error.

@@ -9,32 +9,65 @@ internal import ServiceKit
 struct StatusCommand: FramekeeperSubcommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show cameras, services and storage.",
-        discussion: "Example: framekeeper status --json | jq .cameras")
+        discussion: """
+            Example: framekeeper status --watch
+            Example: framekeeper status --json | jq .cameras
+            """)
+
+    @Flag(help: "Go on and show every change, until Ctrl-C.")
+    var watch = false
+
+    @Option(
+        help: ArgumentHelp(
+            "End with 1 unless this process is online, such as capture-worker/front.", valueName: "service/instance"))
+    var expect: [String] = []
 
     @OptionGroup var options: CommandOptions
+
+    mutating func validate() throws {
+        guard !watch || expect.isEmpty else { throw ValidationError("--watch and --expect exclude each other") }
+        for name in expect {
+            let levels = name.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+            guard ServiceAddress(levels: levels) != nil else {
+                throw ValidationError("\(name): expected a service and an instance, such as rotation-service/attic")
+            }
+        }
+    }
 
     /// What a broker may take to hand over everything that it retains.
     private static let answerWithin: Duration = .seconds(10)
 
     func perform() async throws(CommandFailure) -> ServiceExit {
-        let board = try await Self.board(try options.configuration())
+        let configuration = try options.configuration()
+        if watch { return try await StatusWatch(configuration: configuration, json: options.json).run() }
+        let board = try await Self.board(configuration)
         let terminal = Terminal()
         if options.json {
             try terminal.print(json: board)
         } else {
-            for line in board.lines(now: ServiceClock.now().wall) { terminal.print(line) }
+            let lines = board.lines(
+                now: ServiceClock.now().wall, width: terminal.size?.columns, paint: terminal.painted)
+            for line in lines { terminal.print(line) }
+        }
+        let missing = expect.filter { !board.isOnline($0) }
+        guard missing.isEmpty else {
+            throw CommandFailure(
+                .failed, "not online: \(missing.joined(separator: ", "))",
+                hint: "framekeeper up starts what is missing; its log says why a process ends", code: .notReady)
         }
         return .done
     }
 
+    static let subscriptions: [TopicTemplate] = [
+        CameraAvailability.template, StreamState.template, RecordingState.template, ViewingState.template,
+        RotationState.template, CameraHealth.template, ServiceState.template, StorageState.template,
+        MediaServerState.template,
+    ]
+
     /// Everything that the bus retains.
     static func board(_ configuration: ClusterConfiguration) async throws(CommandFailure) -> StatusBoard {
         var (visit, inputs) = try await BusVisit.begin(
-            configuration,
-            subscriptions: [
-                CameraAvailability.template, StreamState.template, RecordingState.template, ViewingState.template,
-                RotationState.template, ServiceState.template, StorageState.template, MediaServerState.template,
-            ])
+            configuration, subscriptions: Self.subscriptions)
         let limit = Task { [visit] in
             guard (try? await Task.sleep(for: Self.answerWithin)) != nil else { return }
             await visit.end()
@@ -74,6 +107,8 @@ extension StatusBoard {
             update(node, state)
         } else if let (camera, result) = message.decoded(RotationState.self), let state = Self.value(result) {
             update(camera) { $0.rotation = state }
+        } else if let (camera, result) = message.decoded(CameraHealth.self), let state = Self.value(result) {
+            update(camera) { $0.health = state }
         } else if let (address, result) = message.decoded(ServiceState.self), let state = Self.value(result) {
             update(address, state)
         } else if let (node, result) = message.decoded(StorageState.self), let state = Self.value(result) {

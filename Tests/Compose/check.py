@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+"""Holds compose/ to the rest of the project, where no container engine runs: the schema of compose files, names, ports,
+folders and tokens, what the executables link, and the series that alerts and dashboard ask for.
+
+Usage: check.py [--compose FOLDER] [--bin FOLDER] [--series FILE]
+
+FOLDER of --compose is the project's compose/ unless another one is named; --bin holds built executables, --series what
+/metrics of a running node answers. Prints what holds and what does not; exit status 0 only if everything does.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# What every Debian image has, or brings along with what is named.
+BASE = {"libc6", "libgcc-s1", "libstdc++6", "zlib1g"}
+problems = []
+
+
+def check(what, holds, detail=""):
+    print(f"{'ok' if holds else 'WRONG'} {what}{f': {detail}' if detail and not holds else ''}")
+    if not holds:
+        problems.append(what)
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def products():
+    return set(re.findall(r'\.executable\(name: "([a-z-]+)"', read(f"{ROOT}/Package.swift")))
+
+
+def packages(name):
+    text = re.search(rf"^{name}=\((.*?)\)", read(f"{ROOT}/compose/packages.sh"), re.S | re.M).group(1)
+    return set(text.split())
+
+
+# The compose file
+
+def check_compose(folder):
+    path = f"{folder}/docker-compose.yml"
+    judged = output("docker-compose", "--file", path, "config")
+    check("docker-compose.yml keeps the schema", judged.returncode == 0, judged.stderr.strip())
+    if judged.returncode:
+        return
+    services = yaml.safe_load(judged.stdout)["services"]
+    configuration = yaml.safe_load(read(f"{folder}/framekeeper.yml"))
+    check_processes(services, configuration)
+    check_places(services, configuration)
+    check_safety(services, folder)
+    scrape = yaml.safe_load(read(f"{folder}/prometheus/prometheus.yml"))["scrape_configs"][0]
+    port = configuration["metrics"]["listen"].split(":")[1]
+    check("Prometheus asks the metrics service", scrape["static_configs"][0]["targets"] == [f"metrics:{port}"])
+    check("with its token", scrape["authorization"]["credentials"] == configuration["metrics"]["token"])
+
+
+def check_processes(services, configuration):
+    node = configuration["node"]
+    run = {name: entry for name, entry in services.items() if entry.get("image") == "framekeeper"}
+    wanted = {(name,) for name in products() - {"framekeeper", "capture-worker"}}
+    wanted |= {("capture-worker", "--camera", camera) for camera in configuration["cameras"]}
+    found = {tuple(entry["command"]) for entry in run.values()}
+    check("every process of the node runs once", wanted == found and len(run) == len(found), str(wanted ^ found))
+    for name, entry in run.items():
+        instance = entry["command"][2] if len(entry["command"]) > 2 else node
+        expected = f"{entry['command'][0]}/{instance}"
+        check(f"{name}: its healthcheck asks for itself", entry["healthcheck"]["test"][-1] == expected)
+        targets = {volume.split(":")[1] if isinstance(volume, str) else volume["target"] for volume in entry["volumes"]}
+        check(f"{name}: its folders are volumes", targets >= {
+            configuration["state_dir"], configuration["storage"]["path"], "/etc/framekeeper/framekeeper.yml"})
+
+
+def check_places(services, configuration):
+    server = configuration["mediamtx"]
+    for what, url in (("broker", configuration["broker"]["url"]), ("the API", server["api"]), ("RTSP", server["rtsp"]),
+                      ("the hooks", server["hook_url"]), ("a camera", configuration["cameras"]["door"]["source"])):
+        host = re.match(r"[a-z]+://([a-z-]+)", url).group(1)
+        check(f"{what} is a service of this file ({host})", host in services)
+    media = yaml.safe_load(read(f"{options.compose}/mediamtx.yml"))
+    check("MediaMTX listens where it is asked", server["api"].endswith(media["apiAddress"])
+          and server["rtsp"].endswith(media["rtspAddress"]))
+    users = {user["user"]: user.get("pass") for user in media["authInternalUsers"]}
+    check("and knows the user", users.get(server["username"]) == server["password"])
+    check("hooks come to where they are heard", server["hook_url"].split(":")[-1] == server["hook_listen"].split(":")[1])
+    published = [str(port) for entry in services.values() for port in entry.get("ports", [])]
+    check("ports are open to this machine alone", published and all("127.0.0.1" in port for port in published),
+          str(published))
+    port = configuration["metrics"]["listen"].split(":")[1]
+    check("the dashboard's port is open", any(port in entry for entry in map(str, services["metrics"]["ports"])))
+
+
+def check_safety(services, folder):
+    dockerfile = read(f"{folder}/Dockerfile")
+    for name, entry in services.items():
+        target = entry.get("build", {}).get("target")
+        own = stage(dockerfile, target) if target else ""
+        check(f"{name}: somebody looks after its health", "healthcheck" in entry or "HEALTHCHECK" in own)
+        if entry.get("image") == "framekeeper":
+            check(f"{name}: ends in order", entry["stop_signal"] == "SIGTERM" and seconds(entry["stop_grace_period"]) >= 15)
+            check(f"{name}: may do nothing else", entry["read_only"] and entry["cap_drop"] == ["ALL"])
+
+
+def seconds(text):
+    return int(re.fullmatch(r"(\d+)s", text).group(1))
+
+
+# The Dockerfile
+
+def stage(dockerfile, name):
+    return re.search(rf"^FROM \S+ AS {name}\n(.*?)(?=^FROM |\Z)", dockerfile, re.S | re.M).group(1)
+
+
+def installed(text):
+    listed = re.search(r"apt-get install .*?--no-install-recommends((?:[^&])*)&&", text, re.S).group(1)
+    return set(listed.replace("\\", " ").split())
+
+
+def check_dockerfile(folder, binaries):
+    dockerfile = read(f"{folder}/Dockerfile")
+    build, runtime, camera = (stage(dockerfile, name) for name in ("build", "framekeeper", "camera"))
+    check("the build installs what packages.sh does", installed(build) == packages("build_packages"),
+          str(installed(build) ^ packages("build_packages")))
+    check("the camera has what packages.sh does", installed(camera) == packages("camera_packages"))
+    built = set(re.search(r"for name in ([a-z -]+);", build).group(1).split())
+    check("every executable is built", built == products(), str(built ^ products()))
+    user = re.search(r"^USER (\S+)", runtime, re.M)
+    check("nobody is root", user is not None and user.group(1) not in ("root", "0"))
+    check("the stop signal is the one that is understood", "STOPSIGNAL SIGTERM" in runtime)
+    check("no symbols, no compiler", "install -s" in build and "swift" not in runtime.replace("--static-swift", ""))
+    if not binaries:
+        return
+    linked = set()
+    for name in sorted(products()):
+        linked |= linked_packages(f"{binaries}/{name}")
+    named = {name for name in installed(runtime) if name.startswith("lib")}
+    # FoundationNetworking is built on it; a debug build loads it through Swift's own libraries.
+    linked.add("libcurl4")
+    check("what the executables link is installed", linked <= named, str(linked - named))
+    check("and nothing else", named <= linked, str(named - linked))
+
+
+def linked_packages(path):
+    """Packages of what an executable itself asks for; what those ask for comes with them."""
+    needed = set(re.findall(r"\(NEEDED\)\s+Shared library: \[([^\]]+)\]", output("readelf", "-d", path).stdout))
+    places = dict(re.findall(r"^\s+(\S+) => (/\S+)", output("ldd", path).stdout, re.M))
+    found = set()
+    for library in needed:
+        place = places.get(library)
+        owner = output("dpkg-query", "--search", os.path.realpath(place)).stdout if place else ""
+        # Swift's own runtime is no package; a release holds it.
+        if owner:
+            found.add(owner.split(":")[0])
+    check(f"{os.path.basename(path)} links something", bool(needed), path)
+    return found - BASE
+
+
+# Series
+
+def check_series(folder, path):
+    check_rules = output("promtool", "check", "config", f"{folder}/prometheus/prometheus.yml")
+    check("promtool takes configuration and alerts", check_rules.returncode == 0, check_rules.stdout + check_rules.stderr)
+    board = json.loads(read(f"{folder}/grafana/dashboards/framekeeper.json"))
+    places = [panel["gridPos"] for panel in board["panels"]]
+    check("no two panels of the dashboard overlap", not any(
+        overlap(one, other) for place, one in enumerate(places) for other in places[place + 1:]))
+    check("panels have numbers of their own", len({panel["id"] for panel in board["panels"]}) == len(places))
+    asked = set()
+    queries = [target["expr"].replace("$camera", "x") for panel in board["panels"] for target in panel["targets"]]
+    for query in queries:
+        asked |= names(query)
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as rules:
+        # A rule per query, since that is what promtool reads without a server.
+        recorded = [{"record": f"query:{place}", "expr": query} for place, query in enumerate(queries)]
+        yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}, rules)
+        rules.flush()
+        judged = output("promtool", "check", "rules", rules.name)
+    check("every query of the dashboard can be read", judged.returncode == 0, judged.stdout + judged.stderr)
+    for group in yaml.safe_load(read(f"{folder}/prometheus/alerts.yml"))["groups"]:
+        for rule in group["rules"]:
+            asked |= names(rule["expr"])
+    if not path:
+        return
+    told = set(re.findall(r"^# TYPE (\w+) (\w+)$", read(path), re.M))
+    known = {name for name, _ in told}
+    known |= {name + end for name, kind in told if kind == "histogram" for end in ("_bucket", "_sum", "_count")}
+    check("every series that is asked for exists", asked <= known, str(sorted(asked - known)))
+
+
+def names(expression):
+    return set(re.findall(r"\bframekeeper_\w+", expression))
+
+
+def overlap(one, other):
+    return (one["x"] < other["x"] + other["w"] and other["x"] < one["x"] + one["w"]
+            and one["y"] < other["y"] + other["h"] and other["y"] < one["y"] + one["h"])
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--compose", default=f"{ROOT}/compose")
+parser.add_argument("--bin")
+parser.add_argument("--series")
+options = parser.parse_args()
+check_compose(options.compose)
+check_dockerfile(options.compose, options.bin)
+check_series(options.compose, options.series)
+print(f"{len(problems)} problems")
+sys.exit(1 if problems else 0)
