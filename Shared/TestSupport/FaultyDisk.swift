@@ -19,9 +19,16 @@ package final class FaultyDisk: Sendable {
         package let description: String
     }
 
-    /// - Parameter path: files below it are on the disk.
-    package init(path: String) async throws {
-        folder = try TestFolder()
+    /// - Parameters:
+    ///   - folder: exists.
+    ///   - path: below `folder`; files below it are on the disk.
+    package init(_ folder: String, path: String) async throws {
+        // As the kernel names open files.
+        guard let root = realpath(folder, nil) else { throw NotCompiled(description: "\(folder): no such folder") }
+        defer { free(root) }
+        let place = "\(String(cString: root))/\(path)/"
+        let folder = try TestFolder()
+        self.folder = folder
         let (library, log) = (folder.path("shim.so"), folder.path("cc.log"))
         // Where Swift is, there is a C compiler: it links with it.
         let compiler = try ChildProcess(
@@ -34,7 +41,7 @@ package final class FaultyDisk: Sendable {
             throw NotCompiled(description: String(decoding: (try? folder.bytes("cc.log")) ?? [], as: UTF8.self))
         }
         environment = [
-            "LD_PRELOAD=\(library)", "STORAGE_FAULT_PATH=\(path)/",
+            "LD_PRELOAD=\(library)", "STORAGE_FAULT_PATH=\(place)",
             "STORAGE_FAULT_CONTROL=\(folder.path("control"))",
         ]
     }

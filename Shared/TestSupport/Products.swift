@@ -41,7 +41,9 @@ package enum Scratch {
 
 /// Runs a tool to its end and returns what it said.
 package enum Tool {
-    package static func run(_ name: String, _ arguments: [String], within: Duration = .seconds(300)) async throws -> String {
+    package static func run(_ name: String, _ arguments: [String], within: Duration = .seconds(300)) async throws
+        -> String
+    {
         let path = try Scratch.folder() + "/out"
         defer { try? FileManager.default.removeItem(atPath: (path as NSString).deletingLastPathComponent) }
         let child = try ChildProcess([name] + arguments, output: path)

@@ -56,13 +56,14 @@ extension FaultTests {
         }
 
         /// At 15 and 30 frames a second, within 2 s, whatever the group of pictures.
-        @Test(arguments: [(15.0, 15), (30.0, 300)]) func aStallIsFoundWithinTwoSeconds(fps: Double, gop: Int) async throws {
+        @Test(arguments: isFullRun ? [(15.0, 15), (30.0, 300)] : [(30.0, 300)])
+        func aStallIsFoundWithinTwoSeconds(fps: Double, gop: Int) async throws {
             let camera = try await FaultyCamera(fps: fps, gop: gop)
             let text = "  door:\n    source: \(camera.url)"
             try await Cluster.run(cameras: text, rotation: "30m") { cluster in
                 try await cluster.startRecording("door")
                 // One key frame every 10 s, frames in between: that is no silence.
-                try await passes(seconds: gop > 15 ? 12 : 3)
+                try await passes(seconds: gop > 15 ? 11 : 3)
                 #expect(cluster.gaps("door") == [] && cluster.stream("door")?.restarts == 0)
                 try camera.become(.stall)
                 let silent = Date()
@@ -75,27 +76,30 @@ extension FaultTests {
                 }
                 try camera.become(.good)
                 try await eventually("it records again", within: .seconds(40)) {
-                    cluster.recording("door")?.state == .recording && cluster.gaps("door").map(\.cause) == [.sourceStalled]
+                    cluster.recording("door")?.state == .recording
+                        && cluster.gaps("door").map(\.cause) == [.sourceStalled]
                 }
                 print("stall at \(fps) fps, GOP \(gop): found after", String(format: "%.2f s", seen))
                 try await cluster.stopAndVerify("door")
             }
         }
 
-        /// A frame in three seconds, each a key frame: slower than any fixed time-out of 2 s.
+        /// A frame in 2.5 s, each a key frame: slower than any fixed time-out of 2 s.
         @Test func aSlowCameraIsServed() async throws {
-            let camera = try await FaultyCamera(fps: 1 / 3.0, gop: 1, frames: 20)
+            let camera = try await FaultyCamera(fps: 0.4, gop: 1, frames: 20)
             let text = "  snail:\n    source: \(camera.url)"
             try await Cluster.run(cameras: text, rotation: "30m") { cluster in
                 try await cluster.ready("snail")
-                let reply: Reply<RecordingResult> = try await cluster.ask(
-                    #"{"command":"start"}"#, on: "cameras/snail/recording/set", within: .seconds(40))
-                if reply.status != .ok { print("the first answer was", reply) }
+                // Its first frames may take longer than the answer waits; the lease is kept.
+                let _: Reply<RecordingResult> = try await cluster.ask(
+                    "ON", on: "cameras/snail/recording/set", within: .seconds(40))
+                let asked = Date()
                 try await eventually("it records", within: .seconds(60)) {
                     cluster.recording("snail")?.state == .recording
                 }
+                print("a frame in 2.5 s: recording", asked.ago, "after the first answer")
                 let restarts = cluster.stream("snail")?.restarts ?? 0
-                try await passes(seconds: 20)
+                try await passes(seconds: 12)
                 #expect(cluster.stream("snail")?.state == .active && cluster.stream("snail")?.restarts == restarts)
                 #expect(cluster.gaps("snail") == [])
                 #expect(cluster.health("snail")?.status == .ok, "\(String(describing: cluster.health("snail")))")

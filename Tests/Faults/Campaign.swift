@@ -13,6 +13,8 @@ struct Campaign {
     let cluster: Cluster
     let server: MediaServerProcess
     var random: SeededRandom
+    /// Processes that a fault has ended: their pids are nobody's until a successor has one.
+    private var ended: Set<Int32> = []
     /// The beginnings of all gaps so far, by camera.
     private(set) var gapsSeen: [String: Set<WallTime>] = [:]
 
@@ -57,6 +59,7 @@ struct Campaign {
         switch fault.kind {
         case .killed:
             try cluster.signal(name, SIGKILL)
+            ended.insert(pid)
             return Date()
         case .held:
             // Long enough for a worker to have missed frames, too short for the supervisor to mind.
@@ -68,6 +71,7 @@ struct Campaign {
             try cluster.signal(name, SIGSTOP)
             // A hang is over when the process has been ended for it.
             try await eventually("the supervisor ends \(name)", within: .seconds(40)) { !ProcessTable.isAlive(pid) }
+            ended.insert(pid)
             return Date()
         }
     }
@@ -155,9 +159,11 @@ struct Campaign {
     /// The process that runs now says `online` itself.
     private func isOnline(_ service: ServiceName, _ instance: String, _ child: String) throws -> Bool {
         let address = ServiceAddress(service, InstanceID(unchecked: instance))
-        guard let state = cluster.log.state(ServiceState.self, at: address), state.state == .online else { return false }
+        guard let state = cluster.log.state(ServiceState.self, at: address), state.state == .online else {
+            return false
+        }
         // Between the end of a process and its note, there is none.
-        guard let pid = try? cluster.pid(of: child) else { return false }
+        guard let pid = try? cluster.pid(of: child), !ended.contains(pid) else { return false }
         return state.pid == pid && ProcessTable.isAlive(pid)
     }
 
