@@ -23,9 +23,12 @@ func networkLibrary(_ name: String, _ path: String, _ dependencies: [Target.Depe
         linkerSettings: [.linkedLibrary("curl")])
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
     .testTarget(
-        name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources, swiftSettings: house)
+        name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude, resources: resources,
+        swiftSettings: house)
 }
 
 func main(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -198,6 +201,9 @@ let package = Package(
         tests(
             "Integration",
             ["Bus", "BusContract", "Media", "Ledger", "Domain", "ClusterConfig", "TestSupport", logging]),
+        tests(
+            "Faults", ["BusContract", "Ledger", "Domain", "TestSupport"],
+            exclude: ["faulty-camera.py", "storage-shim.c"]),
         tests("HouseRules", ["BusContract", "Domain"]),
     ]
 )

@@ -87,6 +87,8 @@ final class LibavInput {
             av_dict_set(&options, "rtsp_transport", "tcp", 0)
             made.pointee.max_analyze_duration = rtspAnalysisMicroseconds
             made.pointee.fps_probe_size = 0
+            // Otherwise it reads up to 50 frames to learn the first decode time, which a camera does not send.
+            made.pointee.max_ts_probe = 1
         }
         var context: UnsafeMutablePointer<AVFormatContext>? = made
         // On failure it frees the context.

@@ -24,6 +24,9 @@ package final class SegmentWriter {
     /// Whether packets were appended that no part on disk holds yet.
     package var hasUnwritten: Bool { held != nil || !part.isEmpty || !earlyAudio.isEmpty }
 
+    /// Frames in parts that reached the disk, also where what came after them failed.
+    package var framesOnDisk: Int { videoFrames }
+
     private struct Held {
         var packet: Packet
         var dts: Int64

@@ -140,25 +140,6 @@ extension NodeTests {
     }
 }
 
-/// What a process costs, from /proc.
-enum ProcessCost {
-    /// User and system time (proc(5), `stat` fields 14 and 15), in seconds.
-    static func cpuSeconds(_ pid: Int32) throws -> Double {
-        let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
-        // The name in parentheses may hold spaces.
-        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
-        guard fields.count > 12, let user = Double(fields[12]), let system = Double(fields[13]) else { return 0 }
-        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
-    }
-
-    /// Proportional set size (proc(5), `smaps_rollup`).
-    static func pssMiB(_ pid: Int32) throws -> Double {
-        let text = try String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)
-        let line = text.split(separator: "\n").first { $0.hasPrefix("Pss:") } ?? ""
-        return line.split(separator: " ").compactMap { Double($0) }.first.map { $0 / 1024 } ?? 0
-    }
-}
-
 extension NodeTests {
     /// Pictures, beside ffmpeg on the same stream in the same run.
     @Suite struct SnapshotBenchmarkTests {

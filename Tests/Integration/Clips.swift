@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import TestSupport
 
 /// Source files made by ffmpeg, and what is coded in them.
 struct Clip {

@@ -72,7 +72,6 @@ final class SegmentRecorder: Sendable {
     private struct Open {
         var writer: SegmentWriter
         var plan: SegmentPlan
-        var framesOnDisk: UInt64 = 0
         /// Of the newest frame handed to the writer, and of the newest on disk.
         var newest: MonotonicTime
         var keptUntil: MonotonicTime
@@ -84,7 +83,7 @@ final class SegmentRecorder: Sendable {
             keptUntil = plan.opening.time
         }
 
-        var nextOnDisk: UInt64 { plan.opening.firstFrame + framesOnDisk }
+        var nextOnDisk: UInt64 { plan.opening.firstFrame + UInt64(writer.framesOnDisk) }
     }
 
     private func run(_ lose: @escaping @Sendable (Loss) -> Bool) {
@@ -156,7 +155,6 @@ final class SegmentRecorder: Sendable {
 
     private func written(_ part: PartReport?, in slot: inout Slot) {
         guard let part else { return }
-        slot.file?.framesOnDisk += UInt64(part.videoFrames)
         bytesOnDisk.add(UInt64(part.bytes), ordering: .relaxed)
         if let newest = slot.file?.newest { slot.file?.keptUntil = newest }
         writeTimes.withLock { times in
@@ -185,8 +183,10 @@ final class SegmentRecorder: Sendable {
     }
 
     private func fail(_ slot: inout Slot, _ error: CodedError) {
-        guard let failed = slot.file else { return }
+        guard var failed = slot.file else { return }
         slot.file = nil
+        // A file may be written to its end and still not get its name.
+        if !failed.writer.hasUnwritten { failed.keptUntil = failed.newest }
         lost(error, from: failed.nextOnDisk, keptUntil: failed.keptUntil, of: failed.plan, in: &slot)
         abandon(failed)
     }

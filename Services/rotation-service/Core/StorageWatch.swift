@@ -8,6 +8,10 @@ struct StorageWatch: Hashable, Sendable {
     static let period: Duration = .seconds(60)
     /// Between two looks that closed segments caused.
     static let spacing: Duration = .seconds(5)
+    /// Between any two looks, however fast the disk fills.
+    static let spacingMin: Duration = .milliseconds(250)
+    /// It is looked at again before this share of the free space can be gone.
+    static let shareOfFree = 8.0
     /// Free space below which a folder counts as full, whatever the limits say.
     static let fullBytes: Int64 = 16 * 1024 * 1024
 
@@ -22,6 +26,9 @@ struct StorageWatch: Hashable, Sendable {
     private(set) var error: CodedError?
     /// The ledger could not be written; stands until a scan has brought it up to date.
     private var ledgerError: CodedError?
+    /// How fast free space went lately, as the last two looks showed; zero: it did not.
+    private var bytesPerSecond = 0.0
+    private var measuredAt: MonotonicTime?
 
     init(_ settings: NodeSettings.Folder, limits: [CameraID: RetentionLimits]) {
         self.settings = settings
@@ -33,7 +40,26 @@ struct StorageWatch: Hashable, Sendable {
     mutating func look(at time: MonotonicTime) { lookAt = min(lookAt ?? time, time) }
 
     /// Space changed: look soon, but not at every one of many changes.
-    mutating func changed(at time: MonotonicTime) { look(at: max(time, (lookedAt ?? time) + Self.spacing)) }
+    mutating func changed(at time: MonotonicTime) {
+        look(at: max(time, (lookedAt ?? time) + min(Self.spacing, patience)))
+    }
+
+    /// How long the disk may be left alone: one that fills fast is looked at more often, so that retention frees space
+    /// before it is full.
+    private var patience: Duration {
+        guard bytesPerSecond > 0, let inventory else { return Self.period }
+        let seconds = Double(inventory.freeBytes) / Self.shareOfFree / bytesPerSecond
+        return min(max(.seconds(min(seconds, Self.period.seconds)), Self.spacingMin), Self.period)
+    }
+
+    private mutating func learnSpeed(_ next: Inventory, at time: MonotonicTime) {
+        defer { measuredAt = time }
+        guard let inventory, let measuredAt, time > measuredAt else { return }
+        let speed = Double(inventory.freeBytes - next.freeBytes) / (time - measuredAt).seconds
+        // Space that retention has freed meanwhile says nothing of how fast the rest goes.
+        bytesPerSecond = speed > 0 ? max(speed, bytesPerSecond / 2) : bytesPerSecond / 2
+        if bytesPerSecond < 1 { bytesPerSecond = 0 }
+    }
 
     mutating func ledgerFailed(_ error: CodedError, at time: MonotonicTime) {
         ledgerError = error
@@ -61,7 +87,9 @@ struct StorageWatch: Hashable, Sendable {
             return []
         case .success(let inventory):
             error = nil
+            learnSpeed(inventory, at: now.monotonic)
             self.inventory = inventory
+            look(at: now.monotonic + patience)
             let plan = RetentionPlan(
                 inventory, folder: settings.retention, limits: limits, now: now.wall,
                 isAgeTrusted: trust.isTrusted(newestAt: inventory.newestAt, at: now))

@@ -1,35 +1,33 @@
-import Bus
-import BusContract
-import Domain
-import Foundation
-import Logging
-import Synchronization
-import TestSupport
-import Testing
+package import Bus
+package import BusContract
+internal import Domain
+internal import Foundation
+internal import Logging
+internal import Synchronization
 
 /// A whole node on this machine, as a user runs it: `framekeeper up` with its own broker, services and workers, in a
 /// temporary folder, on a free loopback port. Ends what it started, also when the test fails.
-final class Cluster: Sendable {
-    let folder: String
-    let port: Int
+package final class Cluster: Sendable {
+    package let folder: String
+    package let port: Int
     /// Of the metrics service.
-    let http: Int
-    let bus: BusClient
-    let log: MessageLog
+    package let http: Int
+    package let bus: BusClient
+    package let log: MessageLog
     private let launcher: [String]
     private let up: Mutex<ChildProcess?>
     private let listener: Task<Void, Never>
 
-    var storage: String { "\(folder)/storage" }
-    var stateDir: String { "\(folder)/state" }
-    var config: String { "\(folder)/framekeeper.yml" }
+    package var storage: String { "\(folder)/storage" }
+    package var stateDir: String { "\(folder)/state" }
+    package var config: String { "\(folder)/framekeeper.yml" }
 
     /// - Parameters:
     ///   - cameras: the `cameras` mapping, indented by two spaces.
     ///   - rotation: the interval.
     ///   - broker: one that the test keeps; nil: the node's own.
-    ///   - launcher: what starts the node's programs, and becomes them.
-    init(
+    ///   - launcher: what starts the node's programs, and becomes them: `/usr/bin/env` with variables, say.
+    package init(
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
         launcher: [String] = []
     ) async throws {
@@ -71,7 +69,7 @@ final class Cluster: Sendable {
     }
 
     /// Runs `body` with a node and ends the node whatever happens.
-    static func run<Value>(
+    package static func run<Value>(
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
         launcher: [String] = [], _ body: (Cluster) async throws -> Value
     ) async throws -> Value {
@@ -89,14 +87,14 @@ final class Cluster: Sendable {
         }
     }
 
-    func launch() throws {
+    package func launch() throws {
         let child = try ChildProcess(
             launcher + [Products.path("framekeeper"), "up", "--config", config], output: "\(folder)/up.log")
         up.withLock { $0 = child }
     }
 
     /// Asks the supervisor to stop and waits for it.
-    func stop() async throws -> Int32 {
+    package func stop() async throws -> Int32 {
         guard let child = up.withLock({ $0 }) else { return 0 }
         child.signal(SIGTERM)
         let status = try await child.wait(within: .seconds(30))
@@ -115,7 +113,7 @@ final class Cluster: Sendable {
     }
 
     /// The process id of a child of the supervisor, by the name in its pid file: `capture-worker.front`, `broker`.
-    func pid(of child: String) throws -> Int32 {
+    package func pid(of child: String) throws -> Int32 {
         let text = try String(contentsOfFile: "\(stateDir)/run/\(child).pid", encoding: .utf8)
         guard let first = text.split(whereSeparator: \.isWhitespace).first, let pid = Int32(first) else {
             throw CodedError(.internal, "no pid in \(text)")
@@ -124,22 +122,22 @@ final class Cluster: Sendable {
     }
 
     /// The process id of `framekeeper up` itself.
-    var supervisor: Int32 { up.withLock { $0?.pid ?? 0 } }
+    package var supervisor: Int32 { up.withLock { $0?.pid ?? 0 } }
 
-    func signal(_ child: String, _ number: Int32) throws {
+    package func signal(_ child: String, _ number: Int32) throws {
         guard kill(try pid(of: child), number) == 0 else { throw CodedError(.internal, "\(child): no such process") }
     }
 
     // MARK: Commands and states
 
-    func ask<R: Codable & Hashable & Sendable>(
+    package func ask<R: Codable & Hashable & Sendable>(
         _ payload: String, on topic: String, expecting: R.Type = RecordingResult.self, within: Duration = .seconds(20)
     ) async throws -> Reply<R> {
         try await bus.request(Array(payload.utf8), to: topic, expecting: R.self, timeout: within)
     }
 
     /// Waits until the camera's worker answers commands.
-    func ready(_ camera: String) async throws {
+    package func ready(_ camera: String) async throws {
         try await eventually("\(camera) is online", within: .seconds(30)) {
             if let status = up.withLock({ $0?.exitStatus() }) {
                 throw CodedError(.internal, "the node ended with \(status); see \(folder)/up.log")
@@ -149,17 +147,17 @@ final class Cluster: Sendable {
         }
     }
 
-    func recording(_ camera: String) -> RecordingState? {
+    package func recording(_ camera: String) -> RecordingState? {
         log.state(RecordingState.self, at: CameraID(unchecked: camera))
     }
 
     /// Closed segments of a camera as the events told them, by session and index, newest facts last.
-    func closed(_ camera: String) -> [SegmentEvent] {
+    package func closed(_ camera: String) -> [SegmentEvent] {
         log.events(SegmentEvent.self, at: CameraID(unchecked: camera)).filter { $0.event == .closed }
     }
 
     /// The command line, with its exit status and output.
-    func framekeeper(_ arguments: String...) async throws -> (status: Int32, output: String) {
+    package func framekeeper(_ arguments: String...) async throws -> (status: Int32, output: String) {
         let path = "\(folder)/out-\(UUID().uuidString)"
         let child = try ChildProcess(
             launcher + [Products.path("framekeeper")] + arguments + ["--config", config], output: path)
@@ -168,111 +166,9 @@ final class Cluster: Sendable {
     }
 
     /// Complete files of a camera, in the order of their names.
-    func files(_ camera: String) throws -> [String] {
+    package func files(_ camera: String) throws -> [String] {
         let root = "\(storage)/\(camera)"
         let names = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
         return names.filter { $0.hasSuffix(".mp4") && !$0.hasPrefix("snapshots") }.sorted().map { "\(root)/\($0)" }
     }
 }
-
-/// Everything that came over the bus, with the newest of each state.
-final class MessageLog: Sendable {
-    private struct Content {
-        var messages: [InboundMessage] = []
-        var newest: [String: InboundMessage] = [:]
-        var connects = 0
-    }
-
-    private let content = Mutex(Content())
-
-    func take(_ input: BusInput) {
-        switch input {
-        case .connected: content.withLock { $0.connects += 1 }
-        case .message(let message):
-            content.withLock { content in
-                content.messages.append(message)
-                content.newest[message.topic] = message
-            }
-        case .disconnected, .outboxOverflowed: break
-        }
-    }
-
-    /// Of which something was said.
-    var topics: Set<String> { content.withLock { Set($0.newest.keys) } }
-    var connects: Int { content.withLock { $0.connects } }
-    /// Forgets the newest states, so that only what is said from now on counts.
-    func forgetStates() { content.withLock { $0.newest = [:] } }
-
-    func state<M: BusMessage>(_ type: M.Type, at address: M.Address) -> M? {
-        let message = content.withLock { $0.newest[M.topic(for: address)] }
-        guard let message, let decoded = message.decoded(type) else { return nil }
-        return (try? decoded.result.get())?.message
-    }
-
-    func messages(on topic: String) -> [InboundMessage] {
-        content.withLock { $0.messages.filter { $0.topic == topic } }
-    }
-
-    func events<M: BusMessage>(_ type: M.Type, at address: M.Address) -> [M] {
-        let topic = M.topic(for: address)
-        let all = content.withLock { $0.messages.filter { $0.topic == topic } }
-        return all.compactMap { ($0.decoded(type)?.result).flatMap { try? $0.get() }?.message }
-    }
-}
-
-extension ChildProcess {
-    /// The exit status; 128 and the signal's number for a process that a signal ended.
-    func wait(within deadline: Duration) async throws -> Int32 {
-        try await eventually("process \(pid) ends", within: deadline) { exitStatus() }
-    }
-}
-
-enum Products {
-    /// An executable of this package, beside the test bundle.
-    static func path(_ name: String) throws -> String {
-        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
-        var folder = URL(fileURLWithPath: bundle).deletingLastPathComponent()
-        for _ in 0..<4 {
-            let candidate = folder.appendingPathComponent(name).path
-            if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
-            folder.deleteLastPathComponent()
-        }
-        throw CodedError(.internal, "no \(name) near \(bundle)")
-    }
-}
-
-extension Products {
-    /// A file of the project's tree.
-    static func project(_ path: String, from file: String = #filePath) throws -> String {
-        var folder = URL(fileURLWithPath: file)
-        for _ in 0..<3 { folder.deleteLastPathComponent() }
-        return folder.appendingPathComponent(path).path
-    }
-}
-
-enum Scratch {
-    static func folder() throws -> String {
-        let path = NSTemporaryDirectory() + "/framekeeper-" + UUID().uuidString.prefix(8)
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        return path
-    }
-}
-
-/// Runs a tool to its end and returns what it said.
-enum Tool {
-    static func run(_ name: String, _ arguments: [String], within: Duration = .seconds(300)) async throws -> String {
-        let path = try Scratch.folder() + "/out"
-        defer { try? FileManager.default.removeItem(atPath: (path as NSString).deletingLastPathComponent) }
-        let child = try ChildProcess([name] + arguments, output: path)
-        let status = try await child.wait(within: within)
-        let output = try String(decoding: Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
-        guard status == 0 else { throw CodedError(.internal, "\(name) ended with \(status): \(output.prefix(2000))") }
-        return output
-    }
-}
-
-/// All tests that run a node, one after the other: each has the machine's two cores for itself.
-@Suite(.serialized) enum NodeTests {}
-
-/// Whether this run does the full forms: `Tests/run.sh --full`.
-let isFullRun = ProcessInfo.processInfo.environment["FRAMEKEEPER_TEST_FULL"] == "1"
