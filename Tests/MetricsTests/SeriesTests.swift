@@ -27,7 +27,8 @@ struct SeriesTests {
         let gap = GapEvent(session: Self.session, from: Self.start.wall, to: Self.start.wall, cause: .overrun)
         let recording = RecordingState(state: .recording, session: Self.session, since: Self.start.wall)
         return [
-            .availability(.online), .stream(StreamState(state: .active, leases: .init(), source: "x")),
+            .availability(.online),
+            .stream(StreamState(state: .active, leases: StreamState.LeaseCounts(), source: "x")),
             .recording(recording), .viewing(ViewingState(state: .active, viewers: 2)), .stats(StreamStats()),
             .health(CameraHealth(status: .ok)), .segment(segment), .gap(gap), .error(CameraErrorEvent(error)),
         ]
@@ -58,16 +59,9 @@ struct SeriesTests {
         return core.exposition(at: Self.start + .seconds(1), own: nil)
     }
 
-    /// Where the executables were built, beside the test bundle or above it.
+    /// Where the executables were built.
     private func products() throws -> String {
-        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
-        var folder = URL(filePath: bundle)
-        for _ in 0..<5 {
-            folder.deleteLastPathComponent()
-            let candidate = folder.appending(path: "metrics").path
-            if FileManager.default.isExecutableFile(atPath: candidate) { return folder.path }
-        }
-        return try #require(String?.none, "the executables are not near \(bundle)")
+        URL(filePath: try Products.path("metrics")).deletingLastPathComponent().path
     }
 
     private func run(_ arguments: [String], _ output: String) async throws -> Int32 {
@@ -83,7 +77,8 @@ struct SeriesTests {
         let check = "promtool check metrics <"
         let said = folder.path("said")
         #expect(try await run(["sh", "-c", "\(check) \(folder.path("series"))"], said) == 0)
-        #expect(try folder.bytes("said").isEmpty, "\(String(decoding: try folder.bytes("said"), as: UTF8.self))")
+        let text = String(decoding: try folder.bytes("said"), as: UTF8.self)
+        #expect(text.isEmpty, "\(text)")
         #expect(try await run(["sh", "-c", "\(check) \(folder.path("bad"))"], folder.path("other")) != 0)
     }
 
