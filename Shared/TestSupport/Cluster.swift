@@ -26,7 +26,7 @@ package final class Cluster: Sendable {
     ///   - cameras: the `cameras` mapping, indented by two spaces.
     ///   - rotation: the interval.
     ///   - broker: one that the test keeps; nil: the node's own.
-    ///   - launcher: what starts the node's programs, and becomes them: `/usr/bin/env` with variables, say.
+    ///   - launcher: what starts the node's programs, and becomes them.
     package init(
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
         launcher: [String] = []
@@ -73,8 +73,7 @@ package final class Cluster: Sendable {
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
         launcher: [String] = [], _ body: (Cluster) async throws -> Value
     ) async throws -> Value {
-        let cluster = try await Cluster(
-            cameras: cameras, rotation: rotation, extra: extra, broker: broker, launcher: launcher)
+        let cluster = try await Cluster(cameras: cameras, rotation: rotation, extra: extra, broker: broker, launcher: launcher)
         do {
             let value = try await body(cluster)
             await cluster.end()

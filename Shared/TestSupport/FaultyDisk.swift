@@ -11,8 +11,8 @@ package final class FaultyDisk: Sendable {
         case fails(Int32)
     }
 
-    /// What a node is started with, to be given to `Cluster`.
-    package let environment: [String]
+    /// What starts a node with it; to be given to `Cluster`.
+    package let launcher: [String]
     private let folder: TestFolder
 
     package struct NotCompiled: Error, CustomStringConvertible {
@@ -40,8 +40,8 @@ package final class FaultyDisk: Sendable {
         guard status == 0 else {
             throw NotCompiled(description: String(decoding: (try? folder.bytes("cc.log")) ?? [], as: UTF8.self))
         }
-        environment = [
-            "LD_PRELOAD=\(library)", "STORAGE_FAULT_PATH=\(place)",
+        launcher = [
+            "/usr/bin/env", "LD_PRELOAD=\(library)", "STORAGE_FAULT_PATH=\(place)",
             "STORAGE_FAULT_CONTROL=\(folder.path("control"))",
         ]
     }

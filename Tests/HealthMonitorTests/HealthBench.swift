@@ -21,7 +21,7 @@ final class HealthBench {
         core = HealthCore(settings, own: Self.own, seed: 1)
         guard leading else { return }
         step(.busConnected)
-        pass(LeaderLease.listenFor + .seconds(2))
+        pass(LeaderLease.span + .seconds(2))
         _ = take()
     }
 

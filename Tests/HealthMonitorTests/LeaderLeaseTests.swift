@@ -21,6 +21,7 @@ import Testing
         }
 
         var leads: Bool { lease.leads(at: now) }
+        var mayAct: Bool { lease.mayAct(at: now) }
         var wakeIn: Duration? { lease.wakeAt(at: now).map { $0 - now } }
 
         /// Claims and hears itself.
@@ -51,6 +52,10 @@ import Testing
         bench.now = bench.now + LeaderLease.settleFor
         #expect(bench.leads)
         #expect(bench.step(.woke, after: LeaderLease.renewEvery) == [.publish(word(Self.attic, 1, 1))])
+        #expect(bench.step(.heard(word(Self.attic, 1, 1))) == [])
+        #expect(!bench.mayAct, "a leader that was not heard may believe in its lease")
+        bench.now = MonotonicTime.zero + LeaderLease.span
+        #expect(bench.mayAct)
     }
 
     @Test func whoeverLeadsIsFollowedAndTakenOverWhenSilent() {
@@ -157,5 +162,8 @@ import Testing
         let bench = Bench()
         _ = bench.step(.connected)
         #expect(bench.step(.heard(word(Self.attic, 7, 3))) == [.publish(word(Self.attic, 8))])
+        _ = bench.step(.heard(word(Self.attic, 8)))
+        bench.now = bench.now + LeaderLease.settleFor
+        #expect(bench.mayAct, "its own word was retained: nobody has spoken since")
     }
 }

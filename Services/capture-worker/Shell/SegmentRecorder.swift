@@ -17,14 +17,15 @@ final class SegmentRecorder: Sendable {
 
     /// How long media may wait in memory when nothing follows it.
     static let flushAfter: Duration = .seconds(1)
-    /// Part writes that the published percentile looks back on.
+    /// Part writes that the published percentile looks back on: those of a minute, and no more than so many.
     static let writeTimesMax = 256
+    static let writeTimesAge: Duration = .seconds(60)
 
     let queue = RecorderQueue()
     private let settings: Settings
     private let folder: CameraFolder
     private let report: @Sendable (WorkerEvent) -> Void
-    private let writeTimes = Mutex<[Duration]>([])
+    private let writeTimes = Mutex<[(at: MonotonicTime, took: Duration)]>([])
     private let bytesOnDisk = Atomic<UInt64>(0)
 
     init(_ settings: Settings, folder: CameraFolder, report: @escaping @Sendable (WorkerEvent) -> Void) {
@@ -52,8 +53,9 @@ final class SegmentRecorder: Sendable {
 
     /// The 99th percentile of the last part writes.
     var partWriteP99: Duration {
-        writeTimes.withLock { times in
-            let sorted = times.sorted()
+        let oldest = ServiceClock.now().monotonic - Self.writeTimesAge
+        return writeTimes.withLock { times in
+            let sorted = times.filter { $0.at >= oldest }.map(\.took).sorted()
             return sorted.isEmpty ? .zero : sorted[min(sorted.count - 1, sorted.count * 99 / 100)]
         }
     }
@@ -159,7 +161,7 @@ final class SegmentRecorder: Sendable {
         if let newest = slot.file?.newest { slot.file?.keptUntil = newest }
         writeTimes.withLock { times in
             if times.count >= Self.writeTimesMax { times.removeFirst() }
-            times.append(part.writeSeconds)
+            times.append((ServiceClock.now().monotonic, part.writeSeconds))
         }
         guard part.isFirst, let opening = slot.file?.plan.opening else { return }
         report(.firstPartWritten(opening.session, index: opening.index))

@@ -36,6 +36,7 @@ package struct HealthCore: Hashable, Sendable {
     package let settings: HealthSettings
     private var lease: LeaderLease
     private var isLeading = false
+    private var isActing = false
     private var cameras: [CameraID: Camera] = [:]
     private var services: [ServiceAddress: Service] = [:]
     private var nodes: [NodeID: Node] = [:]
@@ -156,6 +157,11 @@ package struct HealthCore: Hashable, Sendable {
 
     private mutating func settle(at now: Now) -> [HealthEffect] {
         let leads = lease.leads(at: now.monotonic)
+        let acts = lease.mayAct(at: now.monotonic)
+        if acts != isActing {
+            isActing = acts
+            changedCameras = Set(cameras.keys)
+        }
         if leads != isLeading {
             isLeading = leads
             for id in cameras.keys { cameras[id]?.told = nil }
@@ -212,7 +218,7 @@ package struct HealthCore: Hashable, Sendable {
     private mutating func restart(
         _ id: CameraID, _ camera: inout Camera, _ reason: HealthReason?, at now: Now
     ) -> [HealthEffect] {
-        guard isLeading, settings.restart else { return [] }
+        guard isActing, settings.restart else { return [] }
         guard let reason else {
             camera.plan.notNeeded(at: now.monotonic)
             return []

@@ -8,7 +8,12 @@ package import Domain
 /// it hears again itself. So a holder that was held, or that reaches nobody, has stopped acting before anyone takes
 /// over. Of two leases the higher term holds, of equal terms that of the lesser name: who hears a stronger one steps
 /// down, who hears a weaker one repeats its own, so that what is retained is right again after a broker that forgot
-/// or a late word. Called by `HealthCore`.
+/// or a late word.
+///
+/// To speak and to act are two things. A new leader speaks at once; two that speak for a moment cost nothing. It acts
+/// when no other can: the broker gives everyone its messages in one order, so whoever led has heard the new claim before
+/// its own later renewals, and acts no longer than `span` after the last word of it that came before. Called by
+/// `HealthCore`.
 package struct LeaderLease: Hashable, Sendable {
     package enum Role: Hashable, Sendable {
         /// Not connected: not even what is retained is known. To `listening`.
@@ -54,10 +59,17 @@ package struct LeaderLease: Hashable, Sendable {
     private var newest: HealthLeader?
     private var renewAt: MonotonicTime?
     private var sentAt: MonotonicTime?
+    /// Since when another leader's word would have been heard: since the connection, or since the last one.
+    private var unledSince: MonotonicTime = .zero
+    /// Since the connection.
+    private var hasHeardNobody = true
 
     package init(own: InstanceID) { self.own = own }
 
-    /// Whether this one may speak and act at this moment.
+    /// Whether this one may act at this moment: it leads, and nobody else can believe that it does.
+    package func mayAct(at now: MonotonicTime) -> Bool { leads(at: now) && now >= unledSince + Self.span }
+
+    /// Whether this one may speak at this moment.
     package func leads(at now: MonotonicTime) -> Bool {
         guard case .leading(let from, let until) = role else { return false }
         return from <= now && now < until
@@ -69,7 +81,8 @@ package struct LeaderLease: Hashable, Sendable {
         case .listening(let claimAt): claimAt
         case .following(_, let until): until
         case .claiming: renewAt
-        case .leading(let from, let until): ([renewAt, until] + [from].filter { $0 > now }).compactMap { $0 }.min()
+        case .leading(let from, let until):
+            ([renewAt, until] + [from, unledSince + Self.span].filter { $0 > now }).compactMap { $0 }.min()
         }
     }
 
@@ -78,6 +91,8 @@ package struct LeaderLease: Hashable, Sendable {
         switch event {
         case .connected:
             role = .listening(claimAt: now + Self.listenFor + Self.claimSpread * chance)
+            unledSince = now
+            hasHeardNobody = true
             // It was this one's when the connection broke, or in an earlier life.
             return newest?.instance == own ? say(renewing: false, at: now) : []
         case .disconnected:
@@ -88,6 +103,7 @@ package struct LeaderLease: Hashable, Sendable {
         case .wentOffline(let instance):
             guard case .following(instance, _) = role else { return [] }
             role = .following(instance, until: now + Self.claimSpread * chance)
+            unledSince = now - Self.span
             return []
         case .woke: return woke(at: now)
         }
@@ -107,6 +123,8 @@ package struct LeaderLease: Hashable, Sendable {
             return []
         }
         if lease.instance == own { return heardOwn(lease, at: now) }
+        unledSince = now
+        hasHeardNobody = false
         guard newest.map({ !lease.isWeaker(than: $0) }) ?? true else {
             // Said by one who does not know better; of the others only the leader answers.
             return hasSpoken ? say(renewing: true, at: now) : []
@@ -119,7 +137,8 @@ package struct LeaderLease: Hashable, Sendable {
 
     private mutating func heardOwn(_ lease: HealthLeader, at now: MonotonicTime) -> [Effect] {
         guard hasSpoken, let newest, lease.term == newest.term else {
-            // Of an earlier life of this one: nobody else can hold that name.
+            // Of an earlier life of this one, and still retained: nobody has said anything since.
+            if hasHeardNobody { unledSince = now - Self.span }
             guard case .listening = role, newest.map({ !lease.isWeaker(than: $0) }) ?? true else { return [] }
             newest = lease
             return say(renewing: false, at: now)
