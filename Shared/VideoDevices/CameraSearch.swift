@@ -3,8 +3,8 @@ internal import Domain
 /// Finds the camera that a name of the configuration means.
 ///
 /// The name itself comes first. If another camera answers there, or none, and the one that was open before is somewhere
-/// else now, it is that one: a camera that is plugged in again may come back as another node. A camera that is certainly
-/// another one does not take its place unasked.
+/// else now, it is that one: a camera that is plugged in again may come back as another node. A camera that is
+/// certainly another one does not take its place unasked.
 struct CameraSearch {
     let memory: CameraMemory
 
