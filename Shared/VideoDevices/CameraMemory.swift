@@ -18,11 +18,11 @@ package final class CameraMemory: Sendable {
             self.busInfo = busInfo
         }
 
-        /// Whether `other` is the same camera, perhaps in another port. Without a stable name, card and port decide:
-        /// two cameras of a kind cannot be told apart otherwise.
+        /// Whether `other` is the same camera, perhaps in another port. Without two stable names, card and port
+        /// decide: udev gives the name a moment after the node, and cameras of a kind cannot be told apart otherwise.
         package func matches(_ other: Identity) -> Bool {
-            if let stableName { return stableName == other.stableName }
-            return other.stableName == nil && card == other.card && busInfo == other.busInfo
+            if let stableName, let otherName = other.stableName { return stableName == otherName }
+            return card == other.card && busInfo == other.busInfo
         }
     }
 

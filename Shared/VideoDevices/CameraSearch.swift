@@ -3,11 +3,12 @@ internal import Domain
 /// Finds the camera that a name of the configuration means.
 ///
 /// The name itself comes first. If another camera answers there, or none, and the one that was open before is somewhere
-/// else now, it is that one: a camera that is plugged in again may come back as another node.
+/// else now, it is that one: a camera that is plugged in again may come back as another node. A camera that is
+/// certainly another one does not take its place unasked.
 struct CameraSearch {
     let memory: CameraMemory
 
-    /// Errors: those of `DeviceFault.opening`; `sourceUnavailable` if the node is no camera.
+    /// Errors: those of `DeviceFault.opening`; `sourceUnavailable` if the node is no camera, or another one.
     func open(_ path: String) throws(CodedError) -> DeviceHandle {
         let node = DeviceDirectory.target(of: path)
         let known = memory.identity
@@ -19,6 +20,12 @@ struct CameraSearch {
                 guard case .success(let found) = Self.camera(at: other, as: other), known.matches(found.identity)
                 else { continue }
                 return remembered(found)
+            }
+            if case .success(let found) = outcome, let name = known.stableName, let other = found.identity.stableName {
+                throw CodedError(
+                    .sourceUnavailable,
+                    "\(node) is another camera now, \(other); \(name) is awaited. To take the new one, write its name "
+                        + "into the configuration")
             }
         }
         return remembered(try outcome.get())

@@ -72,8 +72,11 @@ extension NodeTests {
                 try await eventually("it is said what is missing", within: .seconds(20)) {
                     cluster.stream("desk")?.error?.message == "no such device /dev/video0; there is none at all"
                 }
-                // Another camera takes its place.
+                // Another camera takes its place, and is not recorded in its stead.
                 try cameras.plug("video0", card: "Hall", modes, stableName: "usb-Maker_Hall_1-video-index0")
+                try await eventually("the other one is refused", within: .seconds(60)) {
+                    cluster.stream("desk")?.error?.message.contains("/dev/video0 is another camera now") == true
+                }
                 try cameras.plug("video3", card: "Desk", modes, stableName: "usb-Maker_Desk_4711-video-index0")
                 try await eventually("it goes on", within: .seconds(60)) {
                     cluster.stream("desk")?.input?.device == "/dev/video3"
@@ -163,13 +166,13 @@ extension NodeTests {
             let cameras = try EmulatedCameras()
             let noise = (0..<4).map { seed in
                 var random = SeededRandom(seed: UInt64(seed))
-                return (0..<640 * 360 * 2).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+                return (0..<320 * 180 * 2).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             }
             try cameras.plug(
                 "video0", card: "Fast",
-                [Mode(format: "YUYV", width: 640, height: 360, fps: 200, clip: try cameras.clip("noise", noise))])
+                [Mode(format: "YUYV", fps: 200, clip: try cameras.clip("noise", noise))])
             let configuration =
-                #"  fast: {source: "v4l2:///dev/video0?size=640x360&fps=200", "#
+                #"  fast: {source: "v4l2:///dev/video0?size=320x180&fps=200", "#
                 + "encoder: {preset: veryslow, gop: 500ms}}"
             try await Cluster.run(cameras: configuration, launcher: cameras.launcher) { cluster in
                 try await cluster.startRecording("fast")

@@ -175,6 +175,10 @@ final class SegmentRecorder: Sendable {
             let finished = try done.writer.finish(nextVideoDTS: nextVideoDTS)
             let kept = Kept(
                 path: finished.path, frames: finished.videoFrames, bytes: finished.bytes, duration: finished.duration)
+            // A file that ends within its first part has it on disk only now.
+            if done.framesOnDisk == 0, finished.videoFrames > 0 {
+                report(.firstPartWritten(done.plan.opening.session, index: done.plan.opening.index))
+            }
             report(.segmentClosed(closed(done.plan, kept, reason: reason)))
             slot.file = nil
             return true

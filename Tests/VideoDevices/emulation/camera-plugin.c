@@ -28,7 +28,7 @@ struct camera {
     uint8_t *clip;
     size_t clip_bytes, clip_at, buffer_bytes;
     int buffers, queued[BUFFERS_MAX], queue_length, streams, lost, damaged;
-    uint64_t started, next;
+    uint64_t started, next, interval;
 };
 
 static uint64_t now(void) {
@@ -191,6 +191,8 @@ static int start(const struct settings *settings, struct camera *camera) {
     close(clip);
     if (camera->clip == MAP_FAILED)
         return fail(EIO);
+    const struct mode *mode = &settings->modes[camera->mode];
+    camera->interval = 1000000000ull * mode->seconds / mode->frames;
     camera->clip_at = 0;
     camera->streams = 1;
     camera->next = 0;
@@ -212,8 +214,7 @@ static uint32_t fill(int fd, struct camera *camera, int index, int is_kept) {
 }
 
 static int dequeue(int fd, const struct settings *settings, struct camera *camera, struct v4l2_buffer *buffer) {
-    const struct mode *mode = &settings->modes[camera->mode];
-    uint64_t interval = 1000000000ull * mode->seconds / mode->frames;
+    uint64_t interval = camera->interval;
     int blocks = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
     if (!camera->streams || !camera->queue_length)
         return fail(camera->streams ? EAGAIN : EINVAL);
@@ -294,10 +295,19 @@ static int query_menu(struct v4l2_querymenu *menu) {
     return 0;
 }
 
+// Whether whoever does not want to wait asks too early. A regular file is always ready for poll(2), so this is asked
+// often, and costs little.
+static int is_early(int fd, struct camera *camera) {
+    return camera->streams && fcntl(fd, F_GETFL) & O_NONBLOCK &&
+           now() < camera->started + (camera->next + 1) * camera->interval;
+}
+
 static int call(void *private, int fd, unsigned long request, void *argument) {
     struct camera *camera = private;
     struct settings settings;
     request &= 0xffffffff;
+    if (request == VIDIOC_DQBUF && is_early(fd, camera))
+        return fail(EAGAIN);
     if (!read_settings(fd, &settings) || settings.gone)
         return fail(ENODEV);
     const struct mode *mode = &settings.modes[camera->mode];
