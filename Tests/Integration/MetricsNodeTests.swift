@@ -103,7 +103,7 @@ extension NodeTests {
             }
         }
 
-        /// 200 cameras that all run, told by one client: what it costs and how long two pages take. Printed, not judged.
+        /// 200 cameras that all run, told by one client: what it costs and how long two pages take; printed.
         @Test func twoHundredCameras() async throws {
             let folder = try Scratch.folder()
             defer { try? FileManager.default.removeItem(atPath: folder) }
