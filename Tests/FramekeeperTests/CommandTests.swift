@@ -20,11 +20,12 @@ struct CommandTests {
         let fixture = try CommandFixture(
             "cameras: {front: {source: \"test://pattern\", groups: [outside]}, hall: {source: \"test://pattern\"}}\n")
         let script = try fixture.run("--generate-completion-script", shell)
-        #expect(script.exit == 0 && script.output.contains("recordings") && script.output.contains("--watch"))
+        #expect(script.exit == 0 && script.output.contains("recordings") && script.output.contains("watch"))
         // What the scripts ask the executable itself.
-        let cameras = try fixture.run("---completion", "snapshot", "--", "positional@0", "1", "0")
+        let cameras = try fixture.run("---completion", "snapshot", "--", "positional@0", "1", "0", "snapshot", "")
         #expect(cameras.output.split(separator: "\n").contains("front") && cameras.output.contains("hall"))
-        let groups = try fixture.run("---completion", "record", "start", "--", "--group", "3", "0")
+        let groups = try fixture.run(
+            "---completion", "record", "start", "--", "--group", "3", "0", "record", "start", "--group", "")
         #expect(groups.output.contains("outside") && groups.output.contains("all"))
     }
 

@@ -15,7 +15,11 @@ enum NameCompletion {
     }
 
     private static func names(_ read: (ClusterConfiguration) -> [String]) -> [String] {
-        guard case .success(let found) = ServiceProcess.loadInForce(ServiceFlags()) else { return [] }
+        // Flags that no command line was parsed into have no values until they are given some.
+        var flags = ServiceFlags()
+        flags.config = nil
+        flags.broker = nil
+        guard case .success(let found) = ServiceProcess.loadInForce(flags) else { return [] }
         return read(found.configuration)
     }
 }
