@@ -97,7 +97,8 @@ struct ResolutionTests {
         #expect(try configuration("metrics:").metrics == MetricsSettings())
         let token = "abcdefghij-123456"
         let text = """
-            metrics: {listen: "0.0.0.0:9000", token: \(token), history: no, read_only: yes, allow_origins: ["https://a.lan"]}
+            metrics: {listen: "0.0.0.0:9000", token: \(token), history: no, read_only: yes,
+              allow_origins: ["https://a.lan"]}
             """
         let settings = try configuration(text).metrics
         #expect(settings.listen == HostAndPort(host: "0.0.0.0", port: 9000))
@@ -105,8 +106,8 @@ struct ResolutionTests {
         #expect(settings.allowOrigins == ["https://a.lan"])
         #expect(
             try errors("metrics: {listen: 0.0.0.0:9000, tokn: x}") == [
-                "framekeeper.yml:1:37: metrics.tokn: no such key; did you mean \"token\"?",
                 "framekeeper.yml:1:19: metrics.listen: a listener beyond loopback needs metrics.token",
+                "framekeeper.yml:1:33: metrics.tokn: no such key; did you mean \"token\"?",
             ])
         let short = try errors("metrics: {token: hunter2, allow_origins: [panel.lan/x]}")
         #expect(short.count == 2 && short.allSatisfy { !$0.contains("hunter2") }, "\(short)")

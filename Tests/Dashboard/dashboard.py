@@ -15,7 +15,8 @@ import sys
 import time
 import urllib.parse
 
-from webdriver import Browser, Failed
+sys.dont_write_bytecode = True
+from webdriver import Browser, Failed  # noqa: E402
 
 TAB, ENTER = "\ue004", "\ue007"
 PHONE, DESKTOP = (390, 844), (1280, 900)
@@ -91,13 +92,26 @@ class Visit:
 
     def rotate(self):
         self.browser.wait("the button is free", lambda: self.browser.run(
-            "return !document.querySelector(arguments[0]).disabled", self.button("rotate")))
+            "const button = document.querySelector(arguments[0]);"
+            "return !button.disabled && button.ariaDisabled !== 'true'", self.button("rotate")))
         # Long enough that the file is something to play.
         self.files(lambda: True, "a file of 2 s", after=2)
         self.browser.click(self.button("rotate"))
         self.files(lambda: len(self.segments("closed")) >= 1 and len(self.segments("open")) == 1,
                    "the timeline shows the closed and the open file")
         print("ok the timeline shows segments", flush=True)
+        self.zoom()
+
+    def zoom(self):
+        width = "return document.querySelector('.timeline[data-camera=front] button.closed').getBoundingClientRect().width"
+        before = self.browser.run(width)
+        self.browser.run("const zoom = document.querySelector('#zoom'); zoom.value = '1';"
+                         "zoom.dispatchEvent(new Event('change'))")
+        self.browser.wait("an hour is wider", lambda: self.browser.run(width) > 0
+                          and self.browser.run("return document.querySelector('.hours').textContent") != ""
+                          and self.browser.run("return !document.querySelector('.hours').textContent.includes('24:00')"
+                                               " && document.querySelectorAll('.timeline').length === 2"))
+        check("an hour can be looked at closely", self.browser.run(width) >= before)
 
     def files(self, look, what, after=0):
         started = time.monotonic()
@@ -132,8 +146,8 @@ class Visit:
         check("the player closes", not self.browser.run("return document.querySelector('#player').open"))
 
     def keyboard(self):
-        self.browser.run("document.activeElement.blur(); window.scrollTo(0, 0)")
-        seen = []
+        self.browser.run("document.querySelector('.skip').focus()")
+        seen = ["To the cameras"]
         for _ in range(40):
             self.browser.keys(TAB)
             seen.append(self.browser.run(
@@ -229,7 +243,6 @@ class Visit:
         if overflow > 0:
             raise Failed(f"{name}: the page is {overflow} pixels too wide")
         if self.shots:
-            os.makedirs(self.shots, exist_ok=True)
             self.browser.screenshot(os.path.join(self.shots, f"{name}.png"))
 
 
@@ -241,6 +254,8 @@ def main():
     parser.add_argument("--screenshots")
     options = parser.parse_args()
     started = time.monotonic()
+    if options.screenshots:
+        os.makedirs(options.screenshots, exist_ok=True)
     try:
         with Browser() as browser:
             visit = Visit(browser, options)

@@ -15,6 +15,20 @@ struct CommandTests {
         }
     }
 
+    @Test("Shells complete commands, flags, cameras and groups", arguments: ["bash", "zsh", "fish"])
+    func completion(shell: String) throws {
+        let fixture = try CommandFixture(
+            "cameras: {front: {source: \"test://pattern\", groups: [outside]}, hall: {source: \"test://pattern\"}}\n")
+        let script = try fixture.run("--generate-completion-script", shell)
+        #expect(script.exit == 0 && script.output.contains("recordings") && script.output.contains("watch"))
+        // What the scripts ask the executable itself.
+        let cameras = try fixture.run("---completion", "snapshot", "--", "positional@0", "1", "0", "snapshot", "")
+        #expect(cameras.output.split(separator: "\n").contains("front") && cameras.output.contains("hall"))
+        let groups = try fixture.run(
+            "---completion", "record", "start", "--", "--group", "3", "0", "record", "start", "--group", "")
+        #expect(groups.output.contains("outside") && groups.output.contains("all"))
+    }
+
     @Test(
         "Wrong usage ends with 64 and says what is right",
         arguments: [
@@ -26,6 +40,7 @@ struct CommandTests {
             ["record", "start", "front", "--for", "0s"], ["watch", "a+b"], ["watch", "#/a"], ["watch", "a/b#"],
             ["recordings", "export", "--session", "a", "-o", "-"],
             ["recordings", "export", "--camera", "a", "--from", "1m", "--to", "2m", "-o", "x"],
+            ["status", "--watch", "--expect", "metrics/a"], ["status", "--expect", "front"],
             ["config", "rollback", "0"], ["config", "rollback", "last"], ["config", "history", "--limit", "0"],
         ])
     func usage(arguments: [String]) throws {

@@ -82,7 +82,8 @@ struct TextTests {
                     + "      VIEW                HEALTH",
                 "front   active h264 640x360  recording  12345678        3  manual until 12:31:00  1m30s ago"
                     + "  active, 2 watching  ok",
-                "garage  no worker            -          -               -  -                      -          -                   -",
+                "garage  no worker            -          -               -  -                      -"
+                    + "          -                   -",
                 "",
                 "STORAGE  STATE  RECORDED    FREE      OF  OLDEST",
                 "attic    low      5.0 kB  1.0 GB  2.0 GB  -",

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Asks a running metrics service everything that its OpenAPI document allows, and much that it does not (schemathesis).
 
-Usage: fuzz.py URL [--examples N] [--seed N]
+Usage: fuzz.py URL [--camera NAME] [--examples N] [--seed N]
 
 No answer may be a 5xx, of a status or a type that the document does not name, or of another shape than it says; what the
 document forbids must be refused. Commands are asked slowly, since the service takes 5 a second from one address. The tool
@@ -19,6 +19,7 @@ TOOL = "schemathesis==4.32.5"
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("url")
+parser.add_argument("--camera", help="commands go to this one; without it, to any name")
 parser.add_argument("--examples", type=int, default=10)
 parser.add_argument("--seed", type=int, default=1)
 options = parser.parse_args()
@@ -30,13 +31,17 @@ with tempfile.TemporaryDirectory(prefix="framekeeper-fuzz-") as folder:
         check=False)
     if installed.returncode:
         sys.exit(f"FAILED: {TOOL} cannot be installed from PyPI: {installed.stderr.strip()[-500:]}")
+    if options.camera:
+        with open(f"{folder}/commands.toml", "w", encoding="utf-8") as file:
+            file.write(f'[parameters]\n"path.camera" = "{options.camera}"\n')
     outcome = 0
     # An event stream has no end to wait for; Tests/MetricsTests listens to it.
     for name, rate, chosen in (("questions", "80/s", ["--include-method", "GET", "--exclude-path", "/events"]),
                                ("commands", "4/s", ["--include-method", "POST"])):
         print(f"== {name}", flush=True)
+        config = ["--config-file", "commands.toml"] if options.camera and name == "commands" else []
         ran = subprocess.run(
-            [f"{folder}/bin/schemathesis", "run", f"{options.url}/openapi.json", "--phases", "examples,coverage,fuzzing",
+            [f"{folder}/bin/schemathesis", *config, "run", f"{options.url}/openapi.json", "--phases", "examples,coverage,fuzzing",
              "--max-examples", str(options.examples), "--seed", str(options.seed), "--rate-limit", rate, "--no-color",
              *chosen], cwd=folder, env={**os.environ, "PYTHONUTF8": "1"}, check=False)
         outcome = outcome or ran.returncode

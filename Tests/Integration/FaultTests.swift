@@ -146,7 +146,9 @@ extension NodeTests {
             return Date().timeIntervalSince(back)
         }
 
-        private static let services = ["capture-worker", "rotation-service", "config-writer", "framekeeper"]
+        private static let services = [
+            "capture-worker", "rotation-service", "config-writer", "metrics", "framekeeper",
+        ]
 
         /// What the broker retains, as one who comes now hears it.
         private func retained(_ broker: MosquittoBroker) async throws -> MessageLog {

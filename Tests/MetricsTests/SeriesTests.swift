@@ -118,6 +118,6 @@ struct SeriesTests {
             "gaps", "history", "recording", "snapshot", "control", "signIn", "signOut",
         ]
         #expect(found == all)
-        #expect(paths.count == 19)
+        #expect(paths.count == 18)
     }
 }

@@ -13,10 +13,12 @@ struct RecordCommand: AsyncParsableCommand {
 
     /// Whom a command is for: a camera or a group.
     struct Target: ParsableArguments, Sendable {
-        @Argument(help: "The camera.", transform: { try Self.name($0) })
+        @Argument(help: "The camera.", completion: NameCompletion.cameras, transform: { try Self.name($0) })
         var camera: CameraID?
 
-        @Option(help: "All cameras of a group, in place of one camera.", transform: { try Self.name($0) })
+        @Option(
+            help: "All cameras of a group, in place of one camera.", completion: NameCompletion.groups,
+            transform: { try Self.name($0) })
         var group: GroupID?
 
         mutating func validate() throws {

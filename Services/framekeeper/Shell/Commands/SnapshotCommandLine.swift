@@ -12,7 +12,7 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
         commandName: "snapshot", abstract: "Take a picture now; an idle camera is started for it.",
         discussion: "Example: framekeeper snapshot front -o front.jpg --width 640")
 
-    @Argument(help: "The camera.", transform: RecordingsListCommand.camera)
+    @Argument(help: "The camera.", completion: NameCompletion.cameras, transform: RecordingsListCommand.camera)
     var camera: CameraID
     @Option(
         name: .shortAndLong,

@@ -14,7 +14,7 @@ struct ViewCommand: FramekeeperSubcommand {
             Holds a viewing lease until Ctrl-C, or for as long as --for says.
             """)
 
-    @Argument(help: "The camera.", transform: RecordingsListCommand.camera)
+    @Argument(help: "The camera.", completion: NameCompletion.cameras, transform: RecordingsListCommand.camera)
     var camera: CameraID
     @Option(name: .customLong("for"), help: ArgumentHelp("End by itself after this time.", valueName: "time"))
     var duration: String?

@@ -4,7 +4,10 @@ import { bytes, clock, duration, element, sparkline, timeline } from "/plots.js"
 const find = (selector) => document.querySelector(selector);
 const known = { cameras: new Map(), nodes: new Map(), ready: false };
 const eventsMax = 100;
-let day = midnight(new Date());
+// What the timelines show: from here, so many hours.
+let from = midnight(new Date());
+let hours = 24;
+const busy = new Set();
 let shown = null;
 let source = null;
 let sourceFor;
@@ -132,8 +135,12 @@ function note(text, isBad = false) {
 
 // MARK: Commands
 
-async function command(camera, noun, body, button) {
-  button.disabled = true;
+// The button keeps the focus meanwhile, so it is not disabled; a second press is not heard.
+async function command(camera, noun, body) {
+  const key = `${camera}/${noun}`;
+  if (busy.has(key)) return;
+  busy.add(key);
+  drawTile(camera);
   try {
     await ask(`/api/v1/cameras/${encodeURIComponent(camera)}/${noun}`, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
@@ -142,7 +149,8 @@ async function command(camera, noun, body, button) {
   } catch (error) {
     notice(`${camera}: ${error.message}`);
   } finally {
-    button.disabled = false;
+    busy.delete(key);
+    drawTile(camera);
   }
 }
 
@@ -179,17 +187,17 @@ function tile(camera) {
       facts.length ? element("p", { class: "facts" }, facts.join(". ")) : null,
       reasons.length ? element("p", { class: "facts bad" }, reasons.join(". ")) : null,
       element("div", { class: "actions" },
-        action(id, "record", isRecording ? "Stop recording" : "Record", isRecording, (button) =>
-          command(id, "recording", { command: isRecording ? "stop" : "start" }, button)),
-        action(id, "snapshot", "Snapshot", null, (button) => command(id, "snapshot", {}, button)),
-        action(id, "rotate", "New file", null, (button) => command(id, "rotation", { command: "rotate" }, button),
-          !isRecording))));
+        action(id, "record", "recording", isRecording ? "Stop recording" : "Record", isRecording,
+          { command: isRecording ? "stop" : "start" }),
+        action(id, "snapshot", "snapshot", "Snapshot", null, {}),
+        action(id, "rotate", "rotation", "New file", null, { command: "rotate" }, !isRecording))));
 }
 
-function action(camera, name, text, pressed, act, disabled = false) {
+function action(camera, name, noun, text, pressed, body, disabled = false) {
   return element("button", {
     type: "button", "data-action": name, disabled, "aria-label": `${text}: ${camera}`,
-    "aria-pressed": pressed === null ? undefined : String(pressed), onclick: (event) => act(event.currentTarget),
+    "aria-disabled": busy.has(`${camera}/${noun}`) ? "true" : undefined,
+    "aria-pressed": pressed === null ? undefined : String(pressed), onclick: () => command(camera, noun, body),
   }, text);
 }
 
@@ -227,17 +235,22 @@ function refreshSoon(camera) {
   waiting.set(camera, setTimeout(() => drawDay(camera), 400));
 }
 
+// Days are of 23 to 25 hours.
+function end() {
+  return hours === 24 ? new Date(from.getFullYear(), from.getMonth(), from.getDate() + 1)
+    : new Date(from.getTime() + hours * 3600000);
+}
+
 async function drawDay(camera) {
   if (shown && shown !== camera) return;
   const place = shown ? find("#detail-timeline") : find("#timelines");
-  const asked = day;
-  const next = new Date(day.getFullYear(), day.getMonth(), day.getDate() + 1);
-  const query = `camera=${encodeURIComponent(camera)}&from=${day.toISOString()}&to=${next.toISOString()}&limit=1000`;
+  const [asked, until] = [from, end()];
+  const query = `camera=${encodeURIComponent(camera)}&from=${from.toISOString()}&to=${until.toISOString()}&limit=1000`;
   try {
     const [{ recordings }, { gaps }] = await Promise.all([
       ask(`/api/v1/recordings?${query}`), ask(`/api/v1/gaps?${query}`)]);
-    if (asked !== day) return;
-    const line = timeline(camera, day, recordings, gaps, play);
+    if (asked !== from) return;
+    const line = timeline(camera, asked, until, recordings, gaps, play);
     const old = place.querySelector(`[data-camera="${CSS.escape(camera)}"]`);
     if (old) old.replaceWith(line);
     else place.append(line);
@@ -257,7 +270,8 @@ function drawFiles(recordings) {
 }
 
 function drawDays() {
-  find("#day").value = `${day.getFullYear()}-${String(day.getMonth() + 1).padStart(2, "0")}-${String(day.getDate()).padStart(2, "0")}`;
+  const two = (number) => String(number).padStart(2, "0");
+  find("#day").value = `${from.getFullYear()}-${two(from.getMonth() + 1)}-${two(from.getDate())}`;
   find("#timelines").replaceChildren();
   find("#detail-timeline").replaceChildren();
   for (const camera of shown ? [shown] : known.cameras.keys()) drawDay(camera);
@@ -416,14 +430,23 @@ find("#player").addEventListener("close", () => {
 });
 find("#day").addEventListener("change", (event) => {
   const [year, month, date] = event.target.value.split("-").map(Number);
-  if (date) { day = new Date(year, month - 1, date); drawDays(); }
+  if (date) { from = new Date(year, month - 1, date); drawDays(); }
 });
-for (const button of document.querySelectorAll("[data-day]")) {
+for (const button of document.querySelectorAll("[data-step]")) {
   button.addEventListener("click", () => {
-    day = new Date(day.getFullYear(), day.getMonth(), day.getDate() + Number(button.dataset.day));
+    const step = Number(button.dataset.step);
+    from = hours === 24 ? new Date(from.getFullYear(), from.getMonth(), from.getDate() + step)
+      : new Date(from.getTime() + step * hours * 3600000);
     drawDays();
   });
 }
+find("#zoom").addEventListener("change", (event) => {
+  hours = Number(event.target.value);
+  // Of today, what has just been.
+  const isToday = midnight(from).getTime() === midnight(new Date()).getTime();
+  from = hours === 24 || !isToday ? midnight(from) : new Date(Date.now() - hours * 3600000 * 0.95);
+  drawDays();
+});
 find("#span").addEventListener("change", drawPlots);
 window.addEventListener("hashchange", () => {
   if (!known.ready) return;
@@ -432,5 +455,20 @@ window.addEventListener("hashchange", () => {
   find("#main").focus();
 });
 find("#signout").hidden = sessionStorage.getItem("signed-in") === null;
+// The overview hears no telemetry; it looks now and then.
+async function refresh() {
+  if (!known.ready || shown || document.hidden) return;
+  try {
+    for (const camera of (await ask("/api/v1/cameras")).cameras) {
+      known.cameras.set(camera.id, camera);
+      drawTile(camera.id);
+    }
+  } catch (error) {
+    // The line at the top says when the connection is lost.
+    if (error.status) notice(error.message);
+  }
+}
+
+setInterval(refresh, 10000);
 setInterval(() => { if (known.ready) { drawPlots(); if (!shown) drawTrend(); } }, 30000);
 load();

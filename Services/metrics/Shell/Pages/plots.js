@@ -37,39 +37,41 @@ export function clock(time, withDay = false) {
   return new Date(time).toLocaleString(undefined, options);
 }
 
-// One line of a day. `files` and `gaps` as the interface lists them; `play` is called with a file.
-export function timeline(name, day, files, gaps, play) {
-  const from = day.getTime();
-  const length = new Date(day.getFullYear(), day.getMonth(), day.getDate() + 1).getTime() - from;
-  const place = (mark, begin, end) => {
-    const left = Math.max(0, (begin - from) / length);
-    const right = Math.min(1, (end - from) / length);
+export function counted(count, noun) { return `${count} ${noun}${count === 1 ? "" : "s"}`; }
+
+// One line of time. `files` and `gaps` as the interface lists them; `play` is called with a file.
+export function timeline(name, begin, end, files, gaps, play) {
+  const from = begin.getTime();
+  const length = end.getTime() - from;
+  const place = (mark, start, stop) => {
+    const left = Math.max(0, (start - from) / length);
+    const right = Math.min(1, (stop - from) / length);
     mark.style.left = `${left * 100}%`;
     mark.style.width = `${Math.max(0, right - left) * 100}%`;
     return mark;
   };
   const track = element("div", { class: "track" });
   for (const file of files) {
-    const begin = Date.parse(file.started_at);
-    const end = file.ended_at ? Date.parse(file.ended_at) : Date.now();
-    const label = `${clock(begin)} to ${file.ended_at ? clock(end) : "now"}, ${bytes(file.bytes ?? NaN)}`;
+    const start = Date.parse(file.started_at);
+    const stop = file.ended_at ? Date.parse(file.ended_at) : Date.now();
+    const label = `${clock(start)} to ${file.ended_at ? clock(stop) : "now"}, ${bytes(file.bytes ?? NaN)}`;
     const mark = element("button", {
       type: "button", class: file.url ? file.state : "gone", title: label, disabled: !file.url,
       "aria-label": file.url ? `Play ${name}, ${label}` : `${name}, ${label}, ${file.state}`,
       onclick: () => play(file),
     });
-    track.append(place(mark, begin, end));
+    track.append(place(mark, start, stop));
   }
   for (const gap of gaps) {
     const label = `Gap of ${duration(gap.seconds)} from ${clock(gap.from)}: ${gap.cause.replaceAll("_", " ")}`;
     track.append(place(element("div", { class: "gap", title: label, role: "img", "aria-label": label }),
       Date.parse(gap.from), Date.parse(gap.to)));
   }
-  const told = `${files.length} files, ${gaps.length} gaps`;
+  const told = `${counted(files.length, "file")}, ${counted(gaps.length, "gap")}`;
   return element("div", { class: "timeline", "data-camera": name, role: "group", "aria-label": `${name}: ${told}` },
     element("span", { class: "name" }, `${name}: ${told}`), track,
     element("div", { class: "hours", "aria-hidden": "true" },
-      ...[0, 6, 12, 18, 24].map((hour) => element("span", {}, `${String(hour).padStart(2, "0")}:00`))));
+      ...[0, 1, 2, 3, 4].map((quarter) => element("span", {}, clock(from + (quarter * length) / 4).slice(0, 5)))));
 }
 
 // A line over time. Where nothing was measured the line has a hole.

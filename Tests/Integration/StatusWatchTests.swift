@@ -1,0 +1,59 @@
+import Domain
+import Foundation
+import TestSupport
+import Testing
+
+/// The command line's window on a running node.
+extension NodeTests {
+    @Suite struct StatusWatchTests {
+        private static let camera = """
+              front:
+                source: "test://pattern?size=320x180&fps=15"
+            """
+
+        private func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+
+        @Test func aWatchedStatusFollowsWhatHappens() async throws {
+            try await Cluster.run(cameras: Self.camera) { cluster in
+                try await cluster.ready("front")
+                let tool = try Products.path("framekeeper")
+                let (lines, screen) = ("\(cluster.folder)/lines", "\(cluster.folder)/screen")
+                let json = try ChildProcess(
+                    [tool, "status", "--watch", "--json", "--config", cluster.config], output: lines)
+                // A terminal of its own, as util-linux makes one.
+                let table = try ChildProcess(
+                    ["script", "-qfc", "\(tool) status --watch --config \(cluster.config)", "/dev/null"], output: screen
+                )
+                try await eventually("both show an idle camera") {
+                    text(lines).contains("\"state\":\"off\"") && text(screen).contains("CAMERA")
+                }
+                try await cluster.startRecording("front")
+                try await eventually("both show the recording") {
+                    text(lines).contains("\"state\":\"recording\"") && text(screen).contains("recording")
+                }
+                // In its place, in colour, the cursor hidden.
+                let shown = text(screen)
+                #expect(shown.contains("\u{1B}[?25l") && shown.contains("\u{1B}[H") && shown.contains("\u{1B}[32m"))
+                json.signal(SIGINT)
+                #expect(try await json.wait(within: .seconds(20)) == 0)
+                table.signal(SIGTERM)
+                _ = try await table.wait(within: .seconds(20))
+                try await cluster.stopAndVerify("front")
+            }
+        }
+
+        @Test func whatIsExpectedIsThereOrNamed() async throws {
+            try await Cluster.run(cameras: Self.camera) { cluster in
+                try await cluster.ready("front")
+                try await eventually("all of the node is there") {
+                    try await cluster.framekeeper(
+                        "status", "--expect", "capture-worker/front", "--expect", "rotation-service/node1", "--expect",
+                        "metrics/node1"
+                    ).status == 0
+                }
+                let missing = try await cluster.framekeeper("status", "--expect", "capture-worker/hall")
+                #expect(missing.status == 1 && missing.output.contains("not online: capture-worker/hall"))
+            }
+        }
+    }
+}
