@@ -44,7 +44,9 @@ extension Cluster {
         return newest.values.sorted { $0.from < $1.from }
     }
 
-    package func stream(_ camera: String) -> StreamState? { log.state(StreamState.self, at: CameraID(unchecked: camera)) }
+    package func stream(_ camera: String) -> StreamState? {
+        log.state(StreamState.self, at: CameraID(unchecked: camera))
+    }
 
     /// Closed segments, each once, in order.
     package func segments(_ camera: String) -> [SegmentEvent] {

@@ -73,7 +73,8 @@ package final class Cluster: Sendable {
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
         launcher: [String] = [], _ body: (Cluster) async throws -> Value
     ) async throws -> Value {
-        let cluster = try await Cluster(cameras: cameras, rotation: rotation, extra: extra, broker: broker, launcher: launcher)
+        let cluster = try await Cluster(
+            cameras: cameras, rotation: rotation, extra: extra, broker: broker, launcher: launcher)
         do {
             let value = try await body(cluster)
             await cluster.end()

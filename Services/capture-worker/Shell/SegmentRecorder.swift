@@ -171,12 +171,13 @@ final class SegmentRecorder: Sendable {
     @discardableResult
     private func finish(_ slot: inout Slot, reason: SegmentEnd, nextVideoDTS: Int64?) -> Bool {
         guard let done = slot.file else { return true }
+        let hadPart = done.writer.framesOnDisk > 0
         do {
             let finished = try done.writer.finish(nextVideoDTS: nextVideoDTS)
             let kept = Kept(
                 path: finished.path, frames: finished.videoFrames, bytes: finished.bytes, duration: finished.duration)
             // A file that ends within its first part has it on disk only now.
-            if done.framesOnDisk == 0, finished.videoFrames > 0 {
+            if !hadPart, finished.videoFrames > 0 {
                 report(.firstPartWritten(done.plan.opening.session, index: done.plan.opening.index))
             }
             report(.segmentClosed(closed(done.plan, kept, reason: reason)))
