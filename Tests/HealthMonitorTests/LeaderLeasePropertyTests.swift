@@ -4,7 +4,7 @@ import HealthMonitorCore
 import TestSupport
 import Testing
 
-/// Several health-monitors on one broker that delays, is cut off, and forgets, from a seed: at no moment may two of them
+/// Several health-monitors on one broker that delays, is cut off and forgets, from a seed: at no moment may two of them
 /// act, and when the trouble is over one may.
 @Suite struct LeaderLeasePropertyTests {
     /// What is under way, in the order of its time.

@@ -11,7 +11,7 @@ package import Domain
 /// or a late word.
 ///
 /// To speak and to act are two things. A new leader speaks at once; two that speak for a moment cost nothing. It acts
-/// when no other can: the broker gives everyone its messages in one order, so whoever led has heard the new claim before
+/// when no other can: the broker gives everyone its messages in one order, so whoever led has heard a new claim before
 /// its own later renewals, and acts no longer than `span` after the last word of it that came before. Called by
 /// `HealthCore`.
 package struct LeaderLease: Hashable, Sendable {
