@@ -272,9 +272,12 @@ function drawFiles(recordings) {
 function drawDays() {
   const two = (number) => String(number).padStart(2, "0");
   find("#day").value = `${from.getFullYear()}-${two(from.getMonth() + 1)}-${two(from.getDate())}`;
-  find("#timelines").replaceChildren();
-  find("#detail-timeline").replaceChildren();
-  for (const camera of shown ? [shown] : known.cameras.keys()) drawDay(camera);
+  // Places in the order of the names; answers come in any.
+  const cameras = shown ? [shown] : [...known.cameras.keys()].sort();
+  const places = cameras.map((camera) => element("div", { class: "timeline", "data-camera": camera }));
+  find("#timelines").replaceChildren(...(shown ? [] : places));
+  find("#detail-timeline").replaceChildren(...(shown ? places : []));
+  for (const camera of cameras) drawDay(camera);
 }
 
 function play(file) {

@@ -92,7 +92,7 @@ export function sparkline(title, values, print) {
     if (value === null) { isDrawing = false; return; }
     const x = values.length > 1 ? (index / (values.length - 1)) * 1000 : 500;
     const y = most > 0 ? 97 - (value / most) * 94 : 97;
-    line += `${isDrawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}${isDrawing ? "" : "h1"}`;
+    line += `${isDrawing ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}${isDrawing ? "" : "h3"}`;
     isDrawing = true;
   });
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
