@@ -49,7 +49,7 @@ ensure_packages() {
 # What the build links; what a node and the camera of the demo need; what only the tests need.
 build_packages=(
     libmosquitto-dev libyaml-dev libsqlite3-dev pkg-config libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
-    libv4l-dev
+    libv4l-dev libcurl4-openssl-dev
 )
 node_packages=(mosquitto ffmpeg)
 camera_packages=(
