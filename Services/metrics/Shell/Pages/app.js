@@ -1,5 +1,5 @@
 // The dashboard. It asks for everything once, then follows /events; what is on the page is drawn from `known` alone.
-import { bytes, clock, duration, element, sparkline, timeline } from "/plots.js";
+import { become, bytes, clock, duration, element, sparkline, timeline } from "/plots.js";
 
 const find = (selector) => document.querySelector(selector);
 const known = { cameras: new Map(), nodes: new Map(), ready: false };
@@ -184,8 +184,8 @@ function tile(camera) {
   return element("article", { class: "tile", "data-camera": id, "aria-label": id },
     picture(id, snapshot),
     element("div", { class: "body" }, element("h3", {}, link), badges,
-      facts.length ? element("p", { class: "facts" }, facts.join(". ")) : null,
-      reasons.length ? element("p", { class: "facts bad" }, reasons.join(". ")) : null,
+      // There even if empty, so that what follows keeps its place.
+      element("p", { class: "facts" }, facts.join(". ")), element("p", { class: "facts bad" }, reasons.join(". ")),
       element("div", { class: "actions" },
         action(id, "record", "recording", isRecording ? "Stop recording" : "Record", isRecording,
           { command: isRecording ? "stop" : "start" }),
@@ -209,18 +209,11 @@ function picture(id, snapshot) {
   }));
 }
 
-// Replaces a tile without taking the focus from who is in it, and without loading a picture that is there.
 function drawTile(id) {
   const camera = known.cameras.get(id);
   for (const place of [find("#tiles"), find("#detail-tile")]) {
     const old = place.querySelector(`[data-camera="${CSS.escape(id)}"]`);
-    if (!old) continue;
-    const fresh = tile(camera);
-    const focused = old.contains(document.activeElement) ? document.activeElement.dataset.action : null;
-    const [before, after] = [old.querySelector("img"), fresh.querySelector("img")];
-    if (before && after && before.getAttribute("src") === after.getAttribute("src")) after.replaceWith(before);
-    old.replaceWith(fresh);
-    if (focused) fresh.querySelector(`[data-action="${focused}"]`)?.focus();
+    if (old) become(old, tile(camera));
   }
   if (known.cameras.has(id) && !shown && !find("#tiles").querySelector(`[data-camera="${CSS.escape(id)}"]`)) draw();
 }
@@ -252,7 +245,7 @@ async function drawDay(camera) {
     if (asked !== from) return;
     const line = timeline(camera, asked, until, recordings, gaps, play);
     const old = place.querySelector(`[data-camera="${CSS.escape(camera)}"]`);
-    if (old) old.replaceWith(line);
+    if (old) become(old, line);
     else place.append(line);
     if (shown) drawFiles(recordings);
   } catch (error) {

@@ -5,11 +5,32 @@ export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) made[name] = value;
     else made.setAttribute(name, value === true ? "" : value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;
+}
+
+// Makes `old` look like `fresh` and keeps of it what is the same: the focus, a picture, a button that is being pressed.
+export function become(old, fresh) {
+  if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  for (const name of old.getAttributeNames()) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const name of fresh.getAttributeNames()) {
+    const value = fresh.getAttribute(name);
+    if (old.getAttribute(name) === value) continue;
+    // The page's policy allows no style attribute but by this way.
+    if (name === "style") old.style.cssText = value;
+    else old.setAttribute(name, value);
+  }
+  old.onclick = fresh.onclick;
+  const [there, wanted] = [[...old.childNodes], [...fresh.childNodes]];
+  wanted.forEach((child, place) => { there[place] ? become(there[place], child) : old.append(child); });
+  there.slice(wanted.length).forEach((child) => child.remove());
 }
 
 export function bytes(count) {
