@@ -54,6 +54,12 @@ extension Duration {
         }
         return text
     }
+
+    /// `1.5 s`.
+    package var tenths: String {
+        let tenths = (nanoseconds + 50_000_000) / 100_000_000
+        return "\(tenths / 10).\(tenths % 10) s"
+    }
 }
 
 extension Double {

@@ -18,7 +18,6 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
 
     private let wish: SourceAddress.V4L2Source
     private let memory: CameraMemory
-    private let stallTimeout: Duration
     private let clock: MonotonicClock
     private let wake = WakeSignal()
     private let keyRequest = KeyRequest()
@@ -29,15 +28,18 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
     private var moments = BufferClock()
     private var sequence = SequenceWatch()
     private var lost = 0
+    private var silence: StallTimeout
+    private var takenAt: MonotonicTime?
 
+    /// - Parameter stallTimeout: for a picture, until the camera's own pace is known.
     package init(
         _ wish: SourceAddress.V4L2Source, memory: CameraMemory, stallTimeout: Duration,
         clock: @escaping MonotonicClock = SystemClock.now
     ) {
         self.wish = wish
         self.memory = memory
-        self.stallTimeout = stallTimeout
         self.clock = clock
+        silence = StallTimeout(initial: stallTimeout)
     }
 
     package func interrupt() { wake.interrupt() }
@@ -104,7 +106,7 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
     package func next() throws(CodedError) -> CameraPicture {
         guard let handle, let stream, let camera else { throw CodedError(.internal, "the camera is not open") }
         keyRequest.send(to: handle)
-        let deadline = clock() + stallTimeout
+        let deadline = clock() + silence.allowed
         while true {
             try wait(for: handle, until: deadline)
             guard let taken = try stream.take() else {
@@ -114,6 +116,7 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
                 guard wake.wait(until: min(deadline, clock() + pause), clock: clock) else { throw wake.reason }
                 continue
             }
+            noteLife()
             lost += sequence.lost(before: taken.sequence)
             guard !taken.isDamaged, taken.bytes.count >= leastBytes(camera) else {
                 stream.giveBack(taken.index)
@@ -124,12 +127,19 @@ package final class VideoCamera: CameraDevice, @unchecked Sendable {
         }
     }
 
+    /// A damaged picture is a sign of life too.
+    private func noteLife() {
+        let now = clock()
+        if let takenAt { silence.pictureCame(after: now - takenAt, at: now) }
+        takenAt = now
+    }
+
     private func wait(for handle: DeviceHandle, until deadline: MonotonicTime) throws(CodedError) {
         let left = (deadline - clock()).nanoseconds
         let ready = cv4l_wait(handle.descriptor, wake.descriptor, max(0, left))
         guard !wake.isInterrupted else { throw wake.reason }
         if ready == 0 || left <= 0 {
-            throw CodedError(.timeout, "\(handle.path) sent no picture for \(stallTimeout.written)")
+            throw CodedError(.timeout, "\(handle.path) sent no picture for \(silence.allowed.tenths)")
         }
     }
 

@@ -141,7 +141,7 @@ extension NodeTests {
                     try await gapsOf(camera, 2, cluster)
                     try cameras.tell("video\(number)", "silent=1")
                     try await eventually("the stall is seen", within: .seconds(20)) {
-                        cluster.stream(camera)?.error?.message == "/dev/video\(number) sent no picture for 2s"
+                        cluster.stream(camera)?.error?.message == "/dev/video\(number) sent no picture for 1.8 s"
                     }
                     try cameras.tell("video\(number)", "silent=0")
                     try await gapsOf(camera, 3, cluster)

@@ -89,10 +89,4 @@ struct NodeWatch: Hashable, Sendable {
 
 extension Duration {
     var absolute: Duration { self < .zero ? .zero - self : self }
-
-    /// `1.5 s`.
-    var tenths: String {
-        let tenths = (nanoseconds + 50_000_000) / 100_000_000
-        return "\(tenths / 10).\(tenths % 10) s"
-    }
 }
