@@ -22,8 +22,10 @@ extension NodeTests {
                     [tool, "status", "--watch", "--json", "--config", cluster.config], output: lines)
                 // A terminal of its own, as util-linux makes one.
                 let table = try ChildProcess(
-                    ["script", "-qfc", "\(tool) status --watch --config \(cluster.config)", "/dev/null"], output: screen
-                )
+                    [
+                        "env", "-u", "NO_COLOR", "TERM=xterm", "script", "-qfc",
+                        "\(tool) status --watch --config \(cluster.config)", "/dev/null",
+                    ], output: screen)
                 try await eventually("both show an idle camera") {
                     text(lines).contains("\"state\":\"off\"") && text(screen).contains("CAMERA")
                 }

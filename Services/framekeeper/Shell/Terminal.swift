@@ -5,7 +5,7 @@ internal import Glibc
 internal import ServiceKit
 
 /// Where a command's answer goes. Colour and a progress bar appear only where a person looks: on a terminal, and not if
-/// NO_COLOR is set (no-color.org).
+/// NO_COLOR is set (no-color.org). A terminal whose TERM is `dumb` is written to like a file.
 struct Terminal: Sendable {
     enum Colour: String, Sendable {
         case bold = "1"
@@ -19,10 +19,10 @@ struct Terminal: Sendable {
     let showsProgress: Bool
 
     init(environment: [String: String] = ServiceProcess.environment()) {
-        isTerminal = isatty(STDOUT_FILENO) == 1
-        let isPlain = environment["NO_COLOR"].map { !$0.isEmpty } ?? false || environment["TERM"] == "dumb"
-        hasColour = isTerminal && !isPlain
-        showsProgress = isatty(STDERR_FILENO) == 1 && environment["TERM"] != "dumb"
+        let isDumb = environment["TERM"] == "dumb"
+        isTerminal = isatty(STDOUT_FILENO) == 1 && !isDumb
+        hasColour = isTerminal && environment["NO_COLOR"].map(\.isEmpty) ?? true
+        showsProgress = isatty(STDERR_FILENO) == 1 && !isDumb
     }
 
     func coloured(_ text: String, _ colour: Colour) -> String {
