@@ -174,14 +174,16 @@ struct Campaign {
             let opened = cluster.log.events(SegmentEvent.self, at: CameraID(unchecked: camera)).contains {
                 $0.event == .opened && $0.startedAt >= floor
             }
-            return opened || fault.kind == .held ? nil : "\(camera)'s next segment"
+            guard opened || fault.kind == .held else { return "\(camera)'s next segment" }
+            return isHeard(camera, since: floor) ? nil : "\(camera)'s statistics"
         case .broker, .supervisor:
-            let isHeard = Self.cameras.allSatisfy { name in
-                cluster.log.stamped(StreamStats.self, at: CameraID(unchecked: name)).contains { $0 > floor }
-            }
-            return isHeard ? nil : "statistics"
+            return Self.cameras.allSatisfy { isHeard($0, since: floor) } ? nil : "statistics"
         case .rotation, .configWriter, .monitor, .mediaServer: return nil
         }
+    }
+
+    private func isHeard(_ camera: String, since floor: WallTime) -> Bool {
+        cluster.log.stamped(StreamStats.self, at: CameraID(unchecked: camera)).contains { $0 > floor }
     }
 
     /// The gaps that were told since the last fault. A worker tells its own with its next segment.

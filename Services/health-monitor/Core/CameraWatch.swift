@@ -23,7 +23,8 @@ struct CameraWatch: Hashable, Sendable {
     static let publishingMax: Duration = .seconds(25)
     /// A part is a second long: a disk that takes longer for it falls behind.
     static let slowWrite: Duration = .seconds(1)
-    static let droppingFor: Duration = .seconds(60)
+    /// Three statistics without another loss, and it has passed.
+    static let droppingFor: Duration = .seconds(6)
     /// Restarts in an hour that are worth a word.
     static let restartsOften = 5
 
@@ -227,7 +228,7 @@ extension CameraWatch {
     private mutating func droppingFrames(at now: MonotonicTime) -> HealthReason? {
         guard let last = dropped.grewAt, last + Self.droppingFor > now else { return nil }
         _ = isDue(last + Self.droppingFor, at: now)
-        return HealthReason(.droppingFrames, "frames were dropped in the last minute")
+        return HealthReason(.droppingFrames, "frames were dropped in the last \(Self.droppingFor.written)")
     }
 
     private mutating func publishingStalled(at now: MonotonicTime) -> HealthReason? {
