@@ -27,17 +27,20 @@ package struct DiskScan: Sendable {
     }
 
     /// - Parameter camera: nil for all, also those that are no longer configured.
+    /// - Parameter progress: called after each day's folder with the part that is done, 0 to 1.
     /// - Throws: if the storage folder or the ledger fails; a fault of one file or folder is in the report.
-    package func run(camera: CameraID? = nil) throws(CodedError) -> ScanReport {
+    package func run(
+        camera: CameraID? = nil, progress: (Double) -> Void = { _ in }
+    ) throws(CodedError) -> ScanReport {
         var report = ScanReport()
         let present = try disk.cameras()
         let known = try store.cameras()
         let cameras = camera.map { [$0] } ?? Set(present + known).sorted()
         let unreadable = try store.unreadable()
-        for camera in cameras {
+        for (number, camera) in cameras.enumerated() {
             try dropImpossible(of: camera, &report)
             var pass = Pass(unreadable: unreadable, known: try store.closedBytes(of: camera))
-            try scan(camera, &pass, &report)
+            try scan(camera, &pass, &report) { progress((Double(number) + $0) / Double(cameras.count)) }
             try mendGaps(of: camera, &report)
         }
         return report
@@ -56,7 +59,7 @@ package struct DiskScan: Sendable {
     }
 
     private func scan(
-        _ camera: CameraID, _ pass: inout Pass, _ report: inout ScanReport
+        _ camera: CameraID, _ pass: inout Pass, _ report: inout ScanReport, progress: (Double) -> Void
     ) throws(CodedError) {
         let dates: [String]
         do throws(CodedError) {
@@ -66,7 +69,8 @@ package struct DiskScan: Sendable {
             report.quarantined.append(.init(path: camera.rawValue, reason: "\(error)"))
             return
         }
-        for date in dates {
+        for (number, date) in dates.enumerated() {
+            defer { progress(Double(number + 1) / Double(dates.count)) }
             let listing: StorageDisk.Listing
             do throws(CodedError) {
                 listing = try disk.listing(of: camera, date: date)

@@ -13,6 +13,26 @@ extension NodeTests {
 
         private func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
+        /// A terminal of its own, as util-linux makes one.
+        private func onTerminal(_ command: String, output: String) throws -> ChildProcess {
+            try ChildProcess(
+                ["env", "-u", "NO_COLOR", "TERM=xterm", "script", "-qfc", command, "/dev/null"], output: output)
+        }
+
+        @Test func aRepairTellsThatItIsAtWork() async throws {
+            try await Cluster.run(cameras: Self.camera) { cluster in
+                try await cluster.ready("front")
+                let screen = "\(cluster.folder)/screen"
+                let tool = try Products.path("framekeeper")
+                let repair = try onTerminal("\(tool) recordings repair --config \(cluster.config)", output: screen)
+                #expect(try await repair.wait(within: .seconds(30)) == 0)
+                let shown = text(screen)
+                let told = try #require(shown.range(of: "the rotation-service compares files and ledger, 0 s"))
+                let result = try #require(shown.range(of: "0 files compared"))
+                #expect(told.lowerBound < result.lowerBound)
+            }
+        }
+
         @Test func aWatchedStatusFollowsWhatHappens() async throws {
             try await Cluster.run(cameras: Self.camera) { cluster in
                 try await cluster.ready("front")
@@ -20,12 +40,7 @@ extension NodeTests {
                 let (lines, screen) = ("\(cluster.folder)/lines", "\(cluster.folder)/screen")
                 let json = try ChildProcess(
                     [tool, "status", "--watch", "--json", "--config", cluster.config], output: lines)
-                // A terminal of its own, as util-linux makes one.
-                let table = try ChildProcess(
-                    [
-                        "env", "-u", "NO_COLOR", "TERM=xterm", "script", "-qfc",
-                        "\(tool) status --watch --config \(cluster.config)", "/dev/null",
-                    ], output: screen)
+                let table = try onTerminal("\(tool) status --watch --config \(cluster.config)", output: screen)
                 try await eventually("both show an idle camera") {
                     text(lines).contains("\"state\":\"off\"") && text(screen).contains("CAMERA")
                 }

@@ -217,6 +217,16 @@ import Testing
         #expect(try away.segments(LedgerQuery(states: [.missing])).isEmpty)
     }
 
+    @Test func aScanTellsHowFarItIs() throws {
+        for session: UInt64 in 1...3 {
+            let camera = session < 3 ? LedgerFixture.front : LedgerFixture.back
+            try fixture.writeFile(fixture.manifest(Int(session), session: session, camera: camera))
+        }
+        var told: [Double] = []
+        _ = try fixture.scan(store) { told.append($0) }
+        #expect(told == told.sorted() && told.first.map { $0 > 0 } == true && told.last == 1, "\(told)")
+    }
+
     @Test func aFolderOfThousandsIsRead() throws {
         for index in 0..<3000 { try fixture.writeFile(fixture.manifest(index), bytes: 1) }
         #expect(try fixture.scan(store).imported.count == 3000)

@@ -83,9 +83,13 @@ final class LedgerFixture {
     }
 
     /// Long after every file was written.
-    func scan(_ store: LedgerStore, camera: CameraID? = nil, age: Duration = .seconds(3600)) throws -> ScanReport {
+    func scan(
+        _ store: LedgerStore, camera: CameraID? = nil, age: Duration = .seconds(3600),
+        progress: (Double) -> Void = { _ in }
+    ) throws -> ScanReport {
         let now = WallTime(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) + age
-        return try DiskScan(store: store, inspector: media, now: { now }).run(camera: camera)
+        return try DiskScan(store: store, inspector: media, now: { now }).run(
+            camera: camera, progress: progress)
     }
 }
 

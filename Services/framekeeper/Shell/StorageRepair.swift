@@ -23,10 +23,11 @@ struct StorageRepair: Sendable {
         return false
     }
 
-    func run() throws(CodedError) -> StorageResult {
+    /// - Parameter progress: called now and then with the part of a folder that is done, 0 to 1, and the folder.
+    func run(progress: (Double, String) -> Void) throws(CodedError) -> StorageResult {
         var total = StorageResult(node: node, segments: 0, recovered: 0, imported: 0, missing: 0, quarantined: 0)
         for folder in folders {
-            let report = try scan(folder)
+            let report = try scan(folder) { progress($0, folder) }
             total.segments += report.segments
             total.recovered += report.recovered.count
             total.imported += report.imported.count
@@ -36,14 +37,14 @@ struct StorageRepair: Sendable {
         return total
     }
 
-    private func scan(_ folder: String) throws(CodedError) -> ScanReport {
+    private func scan(_ folder: String, progress: (Double) -> Void) throws(CodedError) -> ScanReport {
         guard let lock = try FileLock.take("\(folder)/\(LedgerStore.lockName)") else {
             throw CodedError(.conflict, "a rotation-service has just taken \(folder); try again")
         }
         return try withExtendedLifetime(lock) { () throws(CodedError) in
             let ledger = try LedgerStore(storage: folder, access: .owner, now: ServiceClock.now().wall)
             let scan = DiskScan(store: ledger, inspector: MediaInspector(), now: { ServiceClock.now().wall })
-            let report = try scan.run()
+            let report = try scan.run(progress: progress)
             try ledger.close()
             return report
         }

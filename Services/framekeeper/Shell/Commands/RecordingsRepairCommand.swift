@@ -3,6 +3,7 @@ internal import Bus
 internal import BusContract
 internal import ClusterConfig
 internal import Domain
+internal import FramekeeperCore
 internal import Ledger
 internal import ServiceKit
 
@@ -21,8 +22,9 @@ struct RecordingsRepairCommand: FramekeeperSubcommand {
 
     func perform() async throws(CommandFailure) -> ServiceExit {
         let configuration = try options.configuration()
-        let result = try await repair(configuration)
         let terminal = Terminal()
+        let result = try await repair(configuration, terminal)
+        terminal.progress("", isLast: true)
         if options.json {
             try terminal.print(json: result)
         } else {
@@ -33,7 +35,9 @@ struct RecordingsRepairCommand: FramekeeperSubcommand {
         return .done
     }
 
-    private func repair(_ configuration: ClusterConfiguration) async throws(CommandFailure) -> StorageResult {
+    private func repair(
+        _ configuration: ClusterConfiguration, _ terminal: Terminal
+    ) async throws(CommandFailure) -> StorageResult {
         let repair = StorageRepair(configuration)
         guard !repair.folders.isEmpty else {
             throw CommandFailure(
@@ -44,17 +48,21 @@ struct RecordingsRepairCommand: FramekeeperSubcommand {
         }
         let own = try await BlockingThread.run("repair") { () throws(CommandFailure) -> StorageResult? in
             do throws(CodedError) {
-                return try repair.isServed() ? nil : try repair.run()
+                return try repair.isServed()
+                    ? nil : try repair.run { terminal.progress(ProgressBar.text($0, $1)) }
             } catch {
                 throw CommandFailure(error)
             }
         }
         if let own { return own }
-        return try await askService(configuration)
+        return try await askService(configuration, terminal)
     }
 
-    private func askService(_ configuration: ClusterConfiguration) async throws(CommandFailure) -> StorageResult {
+    private func askService(
+        _ configuration: ClusterConfiguration, _ terminal: Terminal
+    ) async throws(CommandFailure) -> StorageResult {
         let (visit, _) = try await BusVisit.begin(configuration)
+        let ticker = Task { await Self.tellTime(terminal) }
         let reply: Result<Reply<StorageResult>, CodedError>
         do throws(CodedError) {
             reply = .success(
@@ -65,11 +73,25 @@ struct RecordingsRepairCommand: FramekeeperSubcommand {
             reply = .failure(error)
         }
         await visit.end()
+        ticker.cancel()
+        await ticker.value
         switch reply {
         case .success(let answer):
             guard let result = answer.result else { throw CommandFailure(refusal: answer.error) }
             return result
         case .failure(let error): throw CommandFailure(error)
         }
+    }
+
+    /// How far the service is it does not say; that it is at work can be told. Until it is cancelled.
+    private static func tellTime(_ terminal: Terminal) async {
+        let begun = ServiceClock.now().monotonic
+        while !Task.isCancelled {
+            let seconds = Int((ServiceClock.now().monotonic - begun).seconds)
+            terminal.progress("the rotation-service compares files and ledger, \(seconds) s")
+            // Cut short by the answer.
+            try? await Task.sleep(for: .seconds(1))
+        }
+        terminal.progress("", isLast: true)
     }
 }
