@@ -126,23 +126,6 @@ package struct SegmentEvent: BusMessage {
     package func path(of camera: CameraID) -> SegmentPath? { path.flatMap { $0.camera == camera ? $0 : nil } }
 }
 
-/// The most that an event on recordings may claim. Far beyond what any recording reaches, and small enough that sums
-/// of many stay within 64 bits.
-package enum RecordingLimits {
-    package static let indexMax = (1 << 31) - 1
-    /// As far as every JSON reader holds whole numbers.
-    package static let frameMax: UInt64 = 1 << 53
-    /// Of one file.
-    package static let bytesMax: UInt64 = 1 << 50
-    /// Times and lengths of one event are rounded each for itself.
-    static let roundingSeconds = 0.01
-
-    static func isSpan(_ seconds: Double?) -> Bool {
-        guard let seconds else { return true }
-        return seconds.isFinite && seconds >= 0 && seconds <= Duration.writtenMax.seconds
-    }
-}
-
 /// `cameras/<camera>/gap`: a span of a session without frames, known when it ends.
 package struct GapEvent: BusMessage {
     package typealias Address = CameraID

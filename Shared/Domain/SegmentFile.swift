@@ -48,7 +48,8 @@ package struct SegmentPath: Hashable, Sendable, CustomStringConvertible {
         let stem = name.dropLast(isPartial ? Self.partialSuffix.count : Self.suffix.count)
         let fields = stem.split(separator: "_", omittingEmptySubsequences: false)
         guard fields.count == 3, fields[0].hasSuffix("Z"), fields[1].utf8.count == 8,
-            fields[1].utf8.allSatisfy(\.isLowerHex), let index = Int(fields[2]), index >= 0
+            fields[1].utf8.allSatisfy(\.isLowerHex), let index = Int(fields[2]),
+            (0...RecordingLimits.indexMax).contains(index)
         else { return nil }
         let clock = fields[0].dropLast().split(separator: "-").joined(separator: ":")
         guard let startedAt = WallTime(rfc3339: "\(levels[1])T\(clock)Z") else { return nil }
@@ -118,6 +119,15 @@ package struct SegmentManifest: Hashable, Sendable, Codable {
 
     package var path: SegmentPath {
         SegmentPath(camera: camera, startedAt: startedAt, session: session, index: index, isPartial: true)
+    }
+
+    /// Whether every number lies within what this project can have written.
+    package var isPossible: Bool {
+        let moments = [startedAt, sessionStartedAt] + (gap.map { [$0.from, $0.to] } ?? [])
+        return (0...RecordingLimits.indexMax).contains(index) && firstFrame <= RecordingLimits.frameMax
+            && (0...RecordingLimits.sessionMax.nanoseconds).contains(sessionOffsetNanoseconds)
+            && RecordingLimits.isSpan(offsetSeconds.map(abs)) && moments.allSatisfy { $0 < RecordingLimits.endOfTime }
+            && gap.map { $0.to >= $0.from && $0.framesLost ?? 0 <= RecordingLimits.frameMax } ?? true
     }
 
     enum CodingKeys: String, CodingKey {

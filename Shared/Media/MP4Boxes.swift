@@ -134,14 +134,15 @@ struct TrackFragment {
         else { return false }
         samples += Int(count)
         guard flags & 0x100 != 0 else {
-            duration += count * (defaultDuration ?? 0)
+            // Both have 32 bits.
+            duration = duration.addingClamped(count * (defaultDuration ?? 0))
             return true
         }
         let first = 8 + (flags & 0x1 != 0 ? 4 : 0) + (flags & 0x4 != 0 ? 4 : 0)
         let stride = [0x100, 0x200, 0x400, 0x800].reduce(0) { $0 + (flags & UInt64($1) != 0 ? 4 : 0) }
         for index in 0..<Int(count) {
             guard let ticks = run.number(at: first + index * stride, bytes: 4) else { return false }
-            duration += ticks
+            duration = duration.addingClamped(ticks)
         }
         return true
     }

@@ -13,8 +13,12 @@ enum ManifestText {
         }
     }
 
-    /// Nil for a comment that is not a manifest, as any file from elsewhere has.
+    /// Nil for a comment that is not a manifest, as any file from elsewhere has, and for one with a number that no
+    /// segment has: what is calculated with it must not overflow.
     static func read(_ text: String) -> SegmentManifest? {
-        try? JSONDecoder().decode(SegmentManifest.self, from: Data(text.utf8))
+        guard let manifest = try? JSONDecoder().decode(SegmentManifest.self, from: Data(text.utf8)),
+            manifest.isPossible
+        else { return nil }
+        return manifest
     }
 }

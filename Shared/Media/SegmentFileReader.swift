@@ -86,7 +86,7 @@ package enum SegmentFileReader {
                 takeBody(header, BoxBytes(bytes: bytes[...]))
                 return
             }
-            guard let header = BoxHeader(bytes[...]), offset + header.size <= inspection.fileBytes else {
+            guard let header = BoxHeader(bytes[...]), header.size <= inspection.fileBytes - offset else {
                 isOver = true
                 return
             }
@@ -118,14 +118,24 @@ package enum SegmentFileReader {
             if !hasFragment { isOver = true }
         }
 
+        /// On the timeline of its track; nil if there is no such track.
+        private func end(of fragment: TrackFragment) -> Duration? {
+            guard let track = movie?.tracks.first(where: { $0.id == fragment.trackID }) else { return nil }
+            let ticks = Int64(clamping: fragment.decodeTime.addingClamped(fragment.duration))
+            return TimeBase(1, Int32(clamping: track.timescale)).duration(ticks: ticks)
+        }
+
         private mutating func addPart() {
+            // Decoded beyond anything that is recorded: a damaged number, and nothing behind it can be believed.
+            guard fragments.allSatisfy({ self.end(of: $0).map { $0 <= .writtenMax } ?? true }) else {
+                isOver = true
+                return
+            }
             for fragment in fragments {
                 guard let track = movie?.tracks.first(where: { $0.id == fragment.trackID }) else { continue }
                 if track.handler == "vide" {
                     inspection.videoFrames += fragment.samples
-                    let end = Int64(clamping: fragment.decodeTime + fragment.duration)
-                    let timeBase = TimeBase(1, Int32(clamping: track.timescale))
-                    inspection.duration = max(inspection.duration, timeBase.duration(ticks: end))
+                    inspection.duration = max(inspection.duration, end(of: fragment) ?? .zero)
                 } else {
                     inspection.audioPackets += fragment.samples
                 }

@@ -271,6 +271,15 @@ import Testing
         #expect(bench.start().effects == [])
     }
 
+    @Test func aMemoryThatTheDiskRefusedIsWrittenAgain() throws {
+        var bench = CoreBench()
+        _ = bench.step(.started(nil, tail: nil))
+        let memory = try #require(bench.start().effects.remembered)
+        #expect(bench.step(.notRemembered).remembered == nil)
+        #expect(bench.step(.woke, after: WorkerCore.memoryRetryAfter).remembered?.leases == memory.leases)
+        #expect(bench.step(.woke, after: WorkerCore.memoryRetryAfter).remembered == nil)
+    }
+
     @Test func aKilledWorkersSessionIsTakenUpWithAGap() throws {
         var bench = CoreBench()
         let session = try bench.record()

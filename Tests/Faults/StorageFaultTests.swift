@@ -134,7 +134,11 @@ extension FaultTests {
                 try await eventually("it is tried again", within: .seconds(30)) {
                     try cluster.upLog().components(separatedBy: "storage still fails").count > 2
                 }
-                let beneath = try FileManager.default.files(below: disk).filter { $0.hasSuffix(".mp4") }
+                let picture = try await cluster.ask(
+                    "{}", on: "cameras/front/snapshot/set", expecting: SnapshotResult.self)
+                #expect(picture.error?.code == .storageFailed, "\(picture)")
+                let beneath = try FileManager.default.files(below: disk)
+                    .filter { $0.hasSuffix(".mp4") || $0.hasSuffix(".jpg") }
                 #expect(beneath == [], "nothing fills the disk beneath")
                 try attach()
                 let back = Date()

@@ -90,6 +90,62 @@ import Testing
         }
     }
 
+    /// A disk that flips a bit must cost no process: two bits of each byte of the headers, and large numbers.
+    @Test func noBitOfAHeaderEndsTheReader() throws {
+        let bytes = Data(whole.prefix(copy.parts[0].bytes + copy.parts[1].bytes))
+        let path = fixtures.path("flipped.mp4")
+        try bytes.write(to: URL(fileURLWithPath: path))
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+        defer { try? file.close() }
+        func look(_ what: String) throws {
+            let found = try SegmentFileReader.inspect(path)
+            #expect(found.duration <= .writtenMax && found.completeBytes <= Int64(bytes.count), "\(what)")
+            #expect(found.manifest?.isPossible ?? true, "\(what)")
+        }
+        func put(_ byte: UInt8, at place: Int) throws {
+            try file.seek(toOffset: UInt64(place))
+            try file.write(contentsOf: [byte])
+        }
+        for place in Self.headers(of: bytes) {
+            for bit in [place % 7, 7] {
+                try put(bytes[place] ^ (1 << bit), at: place)
+                try look("bit \(bit) of byte \(place)")
+            }
+            try put(0xff, at: place)
+            try look("all of byte \(place)")
+            try put(bytes[place], at: place)
+        }
+        // A box that is as long as 64 bits can say, behind another.
+        for place in Self.boxes(of: bytes).dropFirst().map(\.lowerBound) {
+            let size: [UInt8] = [0, 0, 0, 1] + Array("free".utf8) + [0x7f] + [UInt8](repeating: 0xff, count: 7)
+            try file.seek(toOffset: UInt64(place))
+            try file.write(contentsOf: size)
+            try look("a long box at \(place)")
+            try file.seek(toOffset: UInt64(place))
+            try file.write(contentsOf: bytes[place..<place + size.count])
+        }
+        #expect(try SegmentFileReader.inspect(path).parts == 2)
+    }
+
+    private static func boxes(of bytes: Data) -> [Range<Int>] {
+        var found: [Range<Int>] = []
+        while let start = found.last?.upperBound ?? Optional(0), start + 8 <= bytes.count {
+            let size = bytes[start..<start + 4].reduce(0) { $0 << 8 | Int($1) }
+            guard size >= 8 else { break }
+            found.append(start..<start + size)
+        }
+        return found
+    }
+
+    /// The bytes of `moov` and of the last `moof`.
+    private static func headers(of bytes: Data) -> [Int] {
+        let boxes = boxes(of: bytes)
+        func last(_ type: String) -> Range<Int>? {
+            boxes.last { bytes[$0.lowerBound + 4..<$0.lowerBound + 8] == Data(type.utf8) }
+        }
+        return ["moov", "moof"].compactMap(last).flatMap(Array.init)
+    }
+
     @Test func aFileThatSomebodyWritesIsLeftAlone() throws {
         let format = try #require(copy.formats.first)
         let manifest = MediaCopy.manifest(index: 9)

@@ -84,6 +84,7 @@ extension WorkerCore {
     mutating func woke(at now: Now) -> [WorkerEffect] {
         var effects = streamEffects(.woke, at: now)
         effects += publisherEffects(.woke, at: now)
+        retryMemory(at: now)
         if let retryAt = folder.retryAt, retryAt <= now.monotonic {
             folder.retryAt = nil
             effects.append(.takeFolder)

@@ -117,6 +117,8 @@ package struct WorkerCore: Hashable, Sendable {
     /// Between looks at a disk that refused. A look is one small file, so that recording goes on soon after there is
     /// space.
     package static let storageBackoff = Backoff(first: .milliseconds(500), most: .seconds(2), jitter: 0)
+    /// Between attempts to write the memory.
+    package static let memoryRetryAfter: Duration = .seconds(5)
     /// Between attempts to take a folder that is not there.
     package static let folderBackoff = Backoff(first: .seconds(1), most: .seconds(30), jitter: 0)
 
@@ -160,6 +162,8 @@ package struct WorkerCore: Hashable, Sendable {
     var stopCause: StopCause?
     /// With `stopCause`: when the process ends even if its last file is not complete.
     var exitBy: MonotonicTime?
+    /// When the memory is written again that the disk has refused.
+    var memoryRetryAt: MonotonicTime?
     var hasExited = false
     private var generator: SplitMix64
     private var published = Published()
@@ -212,6 +216,7 @@ package struct WorkerCore: Hashable, Sendable {
         case .snapshotTaken(let job, let outcome): snapshotTaken(job: job, outcome, at: now)
         case .controlsRead(let state): [.publishControls(state)]
         case .controlsTurned(let outcome, let token): controlsTurned(outcome, token: token)
+        case .notRemembered: notRemembered(at: now)
         case .woke: woke(at: now)
         case .stopDemanded(let cause): stopDemanded(cause, at: now)
         }
@@ -278,12 +283,24 @@ package struct WorkerCore: Hashable, Sendable {
         return [.remember(memory)]
     }
 
+    private mutating func notRemembered(at now: Now) -> [WorkerEffect] {
+        memoryRetryAt = now.monotonic + Self.memoryRetryAfter
+        return []
+    }
+
+    /// What is due is taken for unwritten.
+    mutating func retryMemory(at now: Now) {
+        guard let retryAt = memoryRetryAt, retryAt <= now.monotonic else { return }
+        memoryRetryAt = nil
+        published.memory = nil
+    }
+
     private var nextDeadline: MonotonicTime? {
         let waiting = waiters.map(\.deadline)
         let lingering = leases.isLeased(.viewing) ? nil : closesAt[.viewing]
         let others = [
             leases.nextDeadline, stream.nextDeadline, publisher.nextDeadline, snapshots.nextDeadline, lingering,
-            session?.storageRetryAt, folder.retryAt, exitBy,
+            session?.storageRetryAt, folder.retryAt, memoryRetryAt, exitBy,
         ].compactMap { $0 }
         return (waiting + others).min()
     }

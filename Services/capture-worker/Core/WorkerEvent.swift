@@ -39,6 +39,8 @@ package enum WorkerEvent: Hashable, Sendable {
     case controlsRead(ControlsState)
     /// The outcome of `turnControls`.
     case controlsTurned(Result<ControlsState, CodedError>, CommandToken)
+    /// The disk has refused the memory.
+    case notRemembered
     case woke
     /// The process must end: a signal, or another worker has taken over.
     case stopDemanded(StopCause)

@@ -29,6 +29,7 @@ final class CapturePipeline: Sendable {
 
     let camera: CameraConfiguration
     private let node: NodeID
+    private let folder: CameraFolder
     private let mediaServer: RTSPAddress?
     let report: @Sendable (WorkerEvent) -> Void
     /// Which webcam it is and how it is turned, over the runs of its source.
@@ -64,6 +65,7 @@ final class CapturePipeline: Sendable {
     ) {
         self.camera = camera
         self.node = node
+        self.folder = folder
         self.mediaServer = mediaServer
         self.report = report
         webcam = CameraMemory(controls: camera.controls)
@@ -340,7 +342,7 @@ final class CapturePipeline: Sendable {
     ) {
         let now = ServiceClock.now()
         let group = state.withLock { Array($0.ring.elements(from: now.monotonic)) }
-        let taker = SnapshotTaker(storage: camera.storage.path, camera: camera.id)
+        let taker = SnapshotTaker(storage: camera.storage.path, camera: camera.id, folder: folder)
         BlockingThread.start("snapshot") { [report] in
             do throws(CodedError) {
                 let pictures = try taker.take(wishes, from: group, at: now)

@@ -308,12 +308,13 @@ extension CaptureWorker {
         }
     }
 
-    /// A disk that refuses the memory costs the resumption after a crash, not the recording.
+    /// A disk that refuses the memory costs the resumption after a crash, not the recording; it is tried again.
     private func remember(_ record: WorkerMemory) async {
         do {
             try await BlockingThread.run("memory") { [memory] () throws(CodedError) in try memory.write(record) }
         } catch {
             logger.error("leases not written", metadata: ["error": "\(error)"])
+            inbox.put(.happened(.notRemembered))
         }
     }
 

@@ -206,20 +206,20 @@ final class SegmentRecorder: Sendable {
         report(.storageFailed(plan.opening.session, error))
     }
 
-    /// Keeps what is on disk as a segment of its own. If even that fails, the rotation-service finds the file.
+    /// Keeps what is on disk as a segment of its own. If even that fails, the rotation-service finds the file; that the
+    /// disk refuses has been told.
     private func abandon(_ open: Open) {
         open.writer.abandon()
         let path = settings.storage + "/" + open.writer.path.relativePath
-        do {
-            guard let recovered = try SegmentRecovery.finish(path), let inspection = recovered.inspection,
-                recovered.finalPath != nil
-            else { return }
+        // It may have its name already, if only its folder could not be synced.
+        let found =
+            open.writer.path.isPartial
+            ? (try? SegmentRecovery.finish(path))?.inspection : try? SegmentFileReader.inspect(path)
+        if let inspection = found, inspection.parts > 0 {
             let kept = Kept(
                 path: open.writer.path.completed, frames: inspection.videoFrames, bytes: inspection.completeBytes,
                 duration: inspection.duration)
             report(.segmentClosed(closed(open.plan, kept, reason: .error)))
-        } catch {
-            report(.storageFailed(open.plan.opening.session, error))
         }
     }
 

@@ -9,22 +9,50 @@ struct SessionTailReader: Sendable {
     let camera: CameraID
     let unreadable: @Sendable (SegmentPath, CodedError) -> Void
 
-    /// Nil if the session has no readable file. Blocks on the disk. A file that cannot be read is passed over and told:
-    /// the recording must go on all the same, and the rotation-service deals with the file.
+    private struct Found {
+        var path: SegmentPath
+        var inspection: SegmentInspection
+        var manifest: SegmentManifest
+        /// Finished here and now.
+        var isRecovered = false
+    }
+
+    /// Nil if the session has no file. Blocks on the disk. A file that cannot be read is passed over and told: the
+    /// recording must go on all the same, and the rotation-service deals with the file.
     func read(_ session: WorkerMemory.Session) -> SessionTail? {
         var recovered: [SegmentClosed] = []
-        var last: (path: SegmentPath, inspection: SegmentInspection)?
+        var last: Found?
+        var unread: Int?
         // From the newest back: of a day's thousands of files only those that can tell the end are opened.
         let newestFirst = segments(of: session).sorted { $0.index > $1.index }
         for path in newestFirst where path.isPartial || last == nil {
-            guard let found = facts(of: path) else { continue }
-            if path.isPartial, let closed = closed(found) { recovered.insert(closed, at: 0) }
-            last = last ?? found
+            do throws(CodedError) {
+                guard let found = try facts(of: path) else { continue }
+                if found.isRecovered { recovered.insert(closed(found), at: 0) }
+                last = last ?? found
+            } catch {
+                unreadable(path, error)
+                if last == nil { unread = max(unread ?? 0, path.index) }
+            }
         }
-        guard let (path, inspection) = last, let manifest = inspection.manifest else { return nil }
-        return SessionTail(
-            lastIndex: path.index, nextFrame: manifest.firstFrame + UInt64(inspection.videoFrames),
-            endedAt: manifest.startedAt + inspection.duration, recovered: recovered)
+        return tail(last, unread: unread, of: session, recovered)
+    }
+
+    /// What an unreadable file holds nobody knows, and it may be read some day: no number of its frames is used again.
+    private func tail(
+        _ last: Found?, unread: Int?, of session: WorkerMemory.Session, _ recovered: [SegmentClosed]
+    ) -> SessionTail? {
+        var tail = last.map {
+            SessionTail(
+                lastIndex: $0.path.index, nextFrame: $0.manifest.firstFrame + UInt64($0.inspection.videoFrames),
+                endedAt: $0.manifest.startedAt + $0.inspection.duration, recovered: recovered)
+        }
+        guard let unread else { return tail }
+        let begun = max(tail?.nextFrame ?? 0, session.nextFrame)
+        tail = SessionTail(
+            lastIndex: unread, nextFrame: begun + RecordingLimits.framesOfFileMax,
+            endedAt: max(tail?.endedAt ?? session.newestAt, session.newestAt), recovered: recovered)
+        return tail
     }
 
     /// From the day of the newest segment that was remembered on; a later one may have been opened since.
@@ -40,22 +68,48 @@ struct SessionTailReader: Sendable {
         (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     }
 
-    private func facts(of path: SegmentPath) -> (path: SegmentPath, inspection: SegmentInspection)? {
-        let absolute = "\(storage)/\(path.relativePath)"
+    /// Nil for a file without a frame, and for one that is gone.
+    private func facts(of path: SegmentPath) throws(CodedError) -> Found? {
+        guard path.isPartial else { return try look(path) }
+        let refusal: CodedError
         do throws(CodedError) {
-            let inspection =
-                path.isPartial
-                ? try SegmentRecovery.finish(absolute)?.inspection : try SegmentFileReader.inspect(absolute)
-            guard let inspection, inspection.manifest != nil else { return nil }
-            return (path, inspection)
+            if let finished = try SegmentRecovery.finish("\(storage)/\(path)") {
+                guard let inspection = finished.inspection else { return nil }
+                guard let manifest = inspection.manifest else { throw Self.nameless(path) }
+                return Found(path: path, inspection: inspection, manifest: manifest, isRecovered: true)
+            }
+            // The rotation-service finishes it at this moment, or has.
+            return try lookByEitherName(path)
         } catch {
-            unreadable(path, error)
-            return nil
+            refusal = error
         }
+        // What cannot be finished may still be read.
+        guard let found = try lookByEitherName(path) else { throw refusal }
+        unreadable(path, refusal)
+        return found
     }
 
-    private func closed(_ found: (path: SegmentPath, inspection: SegmentInspection)) -> SegmentClosed? {
-        guard let manifest = found.inspection.manifest else { return nil }
+    private func lookByEitherName(_ path: SegmentPath) throws(CodedError) -> Found? {
+        if let found = try look(path) { return found }
+        return try look(path.completed)
+    }
+
+    /// Nil if there is no such file, or no frame in it.
+    private func look(_ path: SegmentPath) throws(CodedError) -> Found? {
+        let absolute = "\(storage)/\(path)"
+        guard FileManager.default.fileExists(atPath: absolute) else { return nil }
+        let inspection = try SegmentFileReader.inspect(absolute)
+        guard inspection.parts > 0 else { return nil }
+        guard let manifest = inspection.manifest else { throw Self.nameless(path) }
+        return Found(path: path, inspection: inspection, manifest: manifest)
+    }
+
+    private static func nameless(_ path: SegmentPath) -> CodedError {
+        CodedError(.storageFailed, "\(path) does not say what it is")
+    }
+
+    private func closed(_ found: Found) -> SegmentClosed {
+        let manifest = found.manifest
         return SegmentClosed(
             session: manifest.session, index: manifest.index, file: found.path.completed.relativePath,
             startedAt: manifest.startedAt, duration: found.inspection.duration,

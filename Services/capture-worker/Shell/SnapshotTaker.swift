@@ -15,13 +15,14 @@ struct SnapshotTaker: Sendable {
 
     let storage: String
     let camera: CameraID
+    let folder: CameraFolder
 
     struct Picture: Sendable {
         var facts: SnapshotFacts
         var jpeg: [UInt8]
     }
 
-    private var folder: String { "\(camera)/snapshots" }
+    private var place: String { "\(camera)/snapshots" }
 
     /// Blocks on the decoder and on the disk. Errors: those of `SnapshotMaker`, `storageFull`, `storageFailed`.
     func take(
@@ -31,7 +32,9 @@ struct SnapshotTaker: Sendable {
             throw CodedError(.notReady, "the stream has no picture yet")
         }
         let packets = group.filter { $0.format === format }.map(\.packet)
-        try AtomicFile.createFolder("\(storage)/\(folder)")
+        // Nothing is written beneath a mount that is away.
+        try folder.check()
+        try AtomicFile.createFolder("\(storage)/\(place)")
         var pictures: [Picture] = []
         for wish in wishes {
             let snapshot = try SnapshotMaker().make(
@@ -52,7 +55,7 @@ struct SnapshotTaker: Sendable {
 
     /// A name that no picture has: two of one moment differ in their number.
     private func newPath(_ moment: WallTime) -> String {
-        let name = "\(folder)/\(moment.dateText)T\(moment.timeText(separator: "-"))Z"
+        let name = "\(place)/\(moment.dateText)T\(moment.timeText(separator: "-"))Z"
         var path = "\(name).jpg"
         var number = 1
         while FileManager.default.fileExists(atPath: "\(storage)/\(path)") {
@@ -64,10 +67,10 @@ struct SnapshotTaker: Sendable {
 
     /// A picture that cannot be removed now is tried again after the next one.
     private func prune() {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(storage)/\(folder)")) ?? []
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(storage)/\(place)")) ?? []
         let pictures = names.filter { $0.hasSuffix(".jpg") }.sorted()
         for name in pictures.dropLast(Self.filesMax) {
-            try? FileManager.default.removeItem(atPath: "\(storage)/\(folder)/\(name)")
+            try? FileManager.default.removeItem(atPath: "\(storage)/\(place)/\(name)")
         }
     }
 }

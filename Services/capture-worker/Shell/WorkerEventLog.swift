@@ -34,7 +34,7 @@ struct WorkerEventLog: Sendable {
         case .controlsRead, .controlsTurned, .started, .folderRefused, .commanded, .planReceived, .keyFrameCame,
             .formatChanged, .sourceEnded,
             .segmentOpened, .storageProbed, .firstPartWritten, .sessionEnded, .readersReported, .readersCounted,
-            .snapshotTaken(_, .success), .woke:
+            .snapshotTaken(_, .success), .notRemembered, .woke:
             break
         }
     }

@@ -22,7 +22,8 @@ package struct NodeSettings: Hashable, Sendable {
 
     package struct Folder: Hashable, Sendable {
         package var folder: StorageFolder
-        /// `maxSize` and `minFree` bind all cameras of the folder together; ages are the cameras' own.
+        /// `maxSize` and `minFree` bind all cameras of the folder together; ages and sizes are the cameras' own, and
+        /// `maxAge` is for a camera that is no longer configured.
         package var retention: RetentionLimits
 
         package init(folder: StorageFolder, retention: RetentionLimits = RetentionLimits()) {

@@ -1,15 +1,24 @@
 internal import ClusterConfig
+internal import Domain
 internal import RotationServiceCore
 
 extension NodeSettings {
     /// What the Core needs to know of the file.
     init(_ configuration: ClusterConfiguration) {
-        let main = StorageFolder(configuration.storage.path)
-        var folders = [Folder(folder: main, retention: configuration.storage.retention)]
+        let fleet = configuration.storage.retention
+        var folders = [Folder(folder: StorageFolder(configuration.storage.path), retention: fleet)]
         for camera in configuration.ownCameras {
             let folder = StorageFolder(camera.storage.path)
-            guard !folders.contains(where: { $0.folder == folder }) else { continue }
-            folders.append(Folder(folder: folder, retention: camera.storage.retention))
+            let place =
+                folders.firstIndex { $0.folder == folder }
+                ?? {
+                    // Sizes there are each camera's own; one that is no longer configured keeps the fleet's age.
+                    folders.append(Folder(folder: folder, retention: RetentionLimits(maxAge: fleet.maxAge)))
+                    return folders.count - 1
+                }()
+            // Space is free for all cameras of a disk or for none: the most that one of them asks for.
+            folders[place].retention.minFree = [folders[place].retention.minFree, camera.storage.retention.minFree]
+                .compactMap { $0 }.max()
         }
         self.init(
             node: configuration.node,

@@ -17,9 +17,14 @@ final class StorageRoom: Sendable {
     /// Tombstones of deleted segments are kept for as long as an event may still be under way, and a week more.
     static let tombstonesMax: Duration = .seconds(37 * 86_400)
 
+    /// Gaps that wait for a ledger that fails; the oldest go first.
+    static let gapsMax = 1000
+
     private struct Open {
         var lock: FileLock?
         var ledger: LedgerStore?
+        /// Not written yet, in the order of the calls.
+        var gaps: [GapRecord] = []
     }
 
     let folder: StorageFolder
@@ -130,9 +135,21 @@ final class StorageRoom: Sendable {
         }
     }
 
+    /// A gap that no file tells of comes with no scan either: it is kept until the ledger takes it.
     func record(_ gap: GapRecord) {
+        open.withLock { open in
+            if open.gaps.count >= Self.gapsMax { open.gaps.removeFirst() }
+            open.gaps.append(gap)
+        }
+        writeGaps()
+    }
+
+    private func writeGaps() {
         write("gap") { [self] ledger throws(CodedError) in
-            log(try ledger.take(gap, now: ServiceClock.now().wall), of: gap.camera, "gap from \(gap.from)")
+            while let gap = open.withLock({ $0.gaps.first }) {
+                log(try ledger.take(gap, now: ServiceClock.now().wall), of: gap.camera, "gap from \(gap.from)")
+                open.withLock { open in if open.gaps.first == gap { open.gaps.removeFirst() } }
+            }
         }
     }
 
@@ -206,6 +223,7 @@ final class StorageRoom: Sendable {
     // MARK: Space
 
     func takeInventory() {
+        if open.withLock({ !$0.gaps.isEmpty }) { writeGaps() }
         short.async { [self] in
             do throws(CodedError) {
                 feed(.inventoryTaken(folder, .success(try inventory())))
