@@ -14,6 +14,8 @@ package import Domain
 package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
     /// The unit of timestamps: the device's own, microseconds.
     private static let timeBase = TimeBase(1, 1_000_000)
+    private static let setsMax = 1 << 16
+    private static let keyPause: Duration = .seconds(1)
 
     private let device: any CameraDevice
     private let openTimeout: Duration
@@ -27,6 +29,10 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
     private var missing = 0
     private var awaitsKey = true
     private var lostTotal = 0
+    private let keyMoment = KeyFrameMoment()
+    private var keyAskedAt: MonotonicTime?
+    /// Parameter sets that came in a buffer of their own, for the next picture.
+    private var sets: [UInt8] = []
 
     package init(
         _ device: any CameraDevice, openTimeout: Duration, clock: @escaping MonotonicClock = SystemClock.now
@@ -43,6 +49,7 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
     package var input: SourceInput? { camera?.input }
 
     package func requestKeyFrame() { device.requestKeyFrame() }
+    package func requestKeyFrame(from moment: MonotonicTime) { keyMoment.want(from: moment) }
     package func interrupt() { device.interrupt() }
 
     package func close() {
@@ -65,6 +72,10 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
         made.pointee.format = camera.coding.pixelFormat.rawValue
         made.pointee.width = Int32(camera.width)
         made.pointee.height = Int32(camera.height)
+        // What V4L2 drivers deliver unless they say otherwise, whatever the size.
+        if camera.coding.isYUV {
+            (made.pointee.color_space, made.pointee.color_range) = (AVCOL_SPC_SMPTE170M, AVCOL_RANGE_MPEG)
+        }
         guard camera.coding.refersToOthers else { return try format(camera, parameterSets: []) }
         var tracker = FormatTracker(made)
         while ready.isEmpty {
@@ -118,12 +129,18 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
             awaitsKey = true
             device.requestKeyFrame()
         }
-        let isKey = camera.coding.isKey(picture.bytes.buffer)
-        guard isKey || !awaitsKey else {
-            if hasBegun { missing += 1 }
+        guard camera.coding.hasPicture(picture.bytes.buffer) else {
+            if sets.count < Self.setsMax { sets += picture.bytes.buffer }
             return
         }
-        let packet = try Packet(copying: picture.bytes.buffer, isKey: isKey, arrival: picture.arrival)
+        let isKey = camera.coding.isKey(picture.bytes.buffer)
+        askForKeyFrame(unless: isKey, at: picture.arrival)
+        guard isKey || !awaitsKey else {
+            if hasBegun { missing += 1 }
+            sets = []
+            return
+        }
+        let packet = try packet(of: picture, isKey: isKey)
         let hasChanged = isKey && tracker.take(packet.raw)
         guard tracker.isComplete else { return }
         if missing > 0 { ready.append(.skipped(frames: missing)) }
@@ -131,6 +148,31 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
         if hasChanged { ready.append(.formatChanged(try format(camera, tracker))) }
         stamp(packet)
         ready.append(.packet(packet))
+    }
+
+    private func packet(of picture: CameraPicture, isKey: Bool) throws(CodedError) -> Packet {
+        guard !sets.isEmpty else {
+            return try Packet(copying: picture.bytes.buffer, isKey: isKey, arrival: picture.arrival)
+        }
+        let whole = sets + picture.bytes.buffer
+        sets = []
+        let made: Result<Packet, CodedError> = whole.withUnsafeBytes { bytes in
+            do throws(CodedError) {
+                return .success(try Packet(copying: bytes, isKey: isKey, arrival: picture.arrival))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try made.get()
+    }
+
+    /// The wish is repeated until it is fulfilled, which takes a camera some pictures.
+    private func askForKeyFrame(unless isKey: Bool, at arrival: MonotonicTime) {
+        guard keyMoment.isDue(at: arrival), !isKey, keyAskedAt.map({ arrival - $0 >= Self.keyPause }) ?? true else {
+            return
+        }
+        keyAskedAt = arrival
+        device.requestKeyFrame()
     }
 
     private func stamp(_ packet: Packet) {
@@ -188,9 +230,29 @@ extension CameraFormat.Coding {
         }
     }
 
+    var isYUV: Bool {
+        switch self {
+        case .raw(.rgb24), .raw(.bgr24), .h264, .h265, .mjpeg: false
+        case .raw: true
+        }
+    }
+
+    /// Whether there is a coded slice in it: a driver may give parameter sets in a buffer of their own
+    /// (`V4L2_MPEG_VIDEO_HEADER_MODE_SEPARATE`).
+    func hasPicture(_ unit: UnsafeRawBufferPointer) -> Bool {
+        contains(unit) { codec, type in codec == .h264 ? (1...5).contains(type) : type < 32 }
+    }
+
     /// Whether decoding can begin with this access unit: an IDR picture of H.264, an IRAP picture of H.265
     /// (Rec. ITU-T H.264 table 7-1, H.265 table 7-1).
     func isKey(_ unit: UnsafeRawBufferPointer) -> Bool {
+        contains(unit) { codec, type in codec == .h264 ? type == 5 : (16...23).contains(type) }
+    }
+
+    /// True for what is not of units.
+    private func contains(
+        _ unit: UnsafeRawBufferPointer, _ isWanted: (ParameterSets.Codec, UInt8) -> Bool
+    ) -> Bool {
         let codec: ParameterSets.Codec
         switch self {
         case .h264: codec = .h264
@@ -199,8 +261,7 @@ extension CameraFormat.Coding {
         }
         var found = false
         ParameterSets.forEachUnit(in: unit, lengthSize: nil) { unit in
-            let type = codec.type(of: unit)
-            found = found || (codec == .h264 ? type == 5 : (16...23).contains(type))
+            found = found || isWanted(codec, codec.type(of: unit))
         }
         return found
     }

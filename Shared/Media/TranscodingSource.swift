@@ -9,8 +9,9 @@ internal import Synchronization
 /// Owns the source, and once that has shown what it delivers, a reader thread, a decoder, a scaler and an encoder.
 /// Invariants: each picture becomes one packet with the picture's own arrival and timestamps; a picture that does not
 /// decode and one that the encoder has no time for are dropped and counted, and never half encoded; the next picture
-/// after `requestKeyFrame()` becomes a key frame, and so does the first one of a wanted moment. What the encoder had no
-/// time for is told as `skipped`, at most once in a group of pictures, since it ends a file. Audio is not touched.
+/// after `requestKeyFrame()` becomes a key frame, and so does the first one of a wanted moment. What is missing is told
+/// as `skipped`, since it ends a file: at most once in a group of pictures where the encoder has no time, and every
+/// `lossPause` where the device loses pictures or they do not decode. Audio is not touched.
 ///
 /// Unchecked Sendable because of `MediaSource`'s rule: one thread opens, reads and closes; the calls from elsewhere
 /// touch the source, the reader and atomics alone, and `reader` is set under its lock.
@@ -21,6 +22,8 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     static let rawPicturesMax = 2
     /// Pictures that an encoder may hold back.
     private static let inFlightMax = 16
+    /// Pictures that are dropped with a lost one, at most, so that a bad cable does not make a file of each picture.
+    static let lossPause: Duration = .milliseconds(250)
     /// Pictures in a row that do not decode before the source counts as broken.
     private static let badPicturesMax = 100
     /// What a source without a stated rate is taken for.
@@ -43,6 +46,10 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     private var held: Packet?
     /// Pictures that were left out and not told yet.
     private var skipped = 0
+    /// Whether the encoder had no time for some of them.
+    private var hasOverrun = false
+    /// Of the reader's drops, those that were seen.
+    private var dropsSeen = 0
     /// The picture with which it went on after the last ones that were left out.
     private var resumedAt: MonotonicTime?
 
@@ -98,7 +105,10 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         source.requestKeyFrame()
     }
 
-    func requestKeyFrame(from moment: MonotonicTime) { keyMoment.want(from: moment) }
+    func requestKeyFrame(from moment: MonotonicTime) {
+        keyMoment.want(from: moment)
+        source.requestKeyFrame(from: moment)
+    }
 
     func interrupt() {
         source.interrupt()
@@ -130,7 +140,11 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
             if let packet = held.take(), let encoded = try encode(packet) { return .packet(encoded) }
             switch try reader.take() {
             case .formatChanged(let changed): return .formatChanged(try begin(changed))
-            case .skipped(let frames): skipped += frames
+            case .skipped(let frames):
+                skipped += frames
+                let drops = reader.dropped
+                hasOverrun = hasOverrun || drops > dropsSeen
+                dropsSeen = drops
             case .end: return skipped > 0 ? tellSkipped() : .end
             case .packet(let packet):
                 guard packet.track == .video else { return .packet(packet) }
@@ -144,9 +158,10 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     }
 
     /// After pictures were lost: goes on with a key frame, unless it has just done so. An encoder that is always too
-    /// slow would make a file of every few pictures.
+    /// slow would make a file of every few pictures. Where the source is not of this time, arrivals say nothing.
     private func resumes(with packet: Packet) -> Bool {
-        guard resumedAt.map({ packet.arrival - $0 >= settings.gop }) ?? true else {
+        let pause = hasOverrun ? settings.gop : Self.lossPause
+        guard !source.paces || resumedAt.map({ packet.arrival - $0 >= pause }) ?? true else {
             skipped += 1
             leftOut.add(1, ordering: .relaxed)
             return false
@@ -158,7 +173,7 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     }
 
     private func tellSkipped() -> SourceItem {
-        defer { skipped = 0 }
+        defer { (skipped, hasOverrun) = (0, false) }
         return .skipped(frames: skipped)
     }
 
@@ -223,6 +238,7 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     private func dropUndecodable() throws(CodedError) {
         work?.pictures.clear()
         undecodable.add(1, ordering: .relaxed)
+        skipped += 1
         badInARow += 1
         guard badInARow < Self.badPicturesMax else {
             throw CodedError(.sourceUnavailable, "the source sends pictures that do not decode")

@@ -20,8 +20,8 @@ package enum CameraControls {
             _ = try control.value(of: wish)
         }
         let refused = handle.set(wishes)
+        memory.take(wishes.filter { refused[$0.key] == nil })
         if let name = refused.keys.sorted().first, let error = refused[name] { throw error }
-        memory.take(wishes)
         return handle.controls().map(\.shown)
     }
 }

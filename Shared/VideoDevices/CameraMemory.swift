@@ -24,6 +24,12 @@ package final class CameraMemory: Sendable {
             if let stableName, let otherName = other.stableName { return stableName == otherName }
             return card == other.card && busInfo == other.busInfo
         }
+
+        /// Whether `other` cannot be the same camera, whatever port it is in.
+        package func isCertainlyNot(_ other: Identity) -> Bool {
+            if let stableName, let otherName = other.stableName { return stableName != otherName }
+            return card != other.card
+        }
     }
 
     private struct Content {

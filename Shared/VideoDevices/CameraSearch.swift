@@ -21,7 +21,8 @@ struct CameraSearch {
                 else { continue }
                 return remembered(found)
             }
-            if case .success(let found) = outcome, let name = known.stableName, let other = found.identity.stableName {
+            if case .success(let found) = outcome, known.isCertainlyNot(found.identity) {
+                let (name, other) = (known.stableName ?? known.card, found.identity.stableName ?? found.identity.card)
                 throw CodedError(
                     .sourceUnavailable,
                     "\(node) is another camera now, \(other); \(name) is awaited. To take the new one, write its name "
@@ -54,8 +55,17 @@ struct CameraSearch {
     private static func identity(
         of node: String, _ capability: DeviceHandle.Capability
     ) -> CameraMemory.Identity {
-        CameraMemory.Identity(
-            stableName: DeviceDirectory.stableNames(of: node).first { $0.hasPrefix("/dev/v4l/by-id/") },
-            card: capability.card, busInfo: capability.busInfo)
+        let name = DeviceDirectory.stableNames(of: node).first { $0.hasPrefix("/dev/v4l/by-id/") }
+        return CameraMemory.Identity(
+            stableName: hasTwin(node, capability) ? nil : name, card: capability.card, busInfo: capability.busInfo)
+    }
+
+    /// Two cameras of a kind without serial numbers share one name in by-id, which leads to either of them.
+    private static func hasTwin(_ node: String, _ capability: DeviceHandle.Capability) -> Bool {
+        guard DeviceDirectory.serial(of: node) == nil else { return false }
+        return DeviceDirectory.nodes().contains { other in
+            guard other != node, let found = try? DeviceHandle(other).capability() else { return false }
+            return found.isCamera && found.card == capability.card && DeviceDirectory.serial(of: other) == nil
+        }
     }
 }

@@ -46,7 +46,7 @@ package enum RateMenu: Hashable, Sendable {
         case .range(let slowest, let fastest): min(max(wish, slowest), max(slowest, fastest))
         case .discrete(let rates):
             rates.min { left, right in
-                let (first, second) = (left.distance(to: wish), right.distance(to: wish))
+                let (first, second) = (left.ratio(to: wish), right.ratio(to: wish))
                 return first == second ? left > right : first < second
             }
         }
@@ -63,6 +63,10 @@ package enum RateMenu: Hashable, Sendable {
 
 extension FrameRate {
     func distance(to other: FrameRate) -> Double { abs(perSecond - other.perSecond) }
+    /// Of the faster to the slower: a fifth of a rate is further from it than its double.
+    func ratio(to other: FrameRate) -> Double {
+        max(perSecond, other.perSecond) / min(perSecond, other.perSecond)
+    }
 }
 
 /// Sizes that a device makes in steps.
@@ -183,7 +187,7 @@ package struct ModeChoice: Hashable, Sendable, CustomStringConvertible {
             let rate = mode.rates.nearest(to: wish.rate)
             choice = ModeChoice(format: mode.format, width: size.width, height: size.height, rate: rate)
             let distance = abs(size.width - wish.width) + abs(size.height - wish.height)
-            let slowness = rate.map { Int(($0.distance(to: wish.rate)).rounded()) } ?? 0
+            let slowness = rate.map { Int(($0.ratio(to: wish.rate) * 20).rounded()) } ?? 0
             let millihertz = rate.map { Int(($0.perSecond * 1000).rounded()) } ?? 0
             order = [
                 distance, slowness, mode.isEmulated ? 1 : 0, rank, -size.width * size.height, -millihertz,

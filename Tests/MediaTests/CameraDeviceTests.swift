@@ -222,6 +222,89 @@ import Testing
         source.close()
     }
 
+    /// A bad cable costs the pictures that it loses and few more, not a group of them each time.
+    @Test func losingAPictureASecondCostsLittleMore() throws {
+        var pictures = Self.grey(150)
+        for index in [30, 60, 90, 120] { pictures[index].lost = 1 }
+        let camera = ListedCamera(Self.small, pictures, buffers: 2)
+        let source = Self.source(camera)
+        _ = try source.open()
+        let items = Self.drain(source)
+        #expect(items.filter { $0 == "K" || $0 == "p" }.count == 150 && items.filter { $0 == "-1" }.count == 4)
+        source.close()
+    }
+
+    @Test func aPictureThatDoesNotDecodeIsToldAsMissing() throws {
+        let fixtures = try MediaFixtures()
+        // As many as may wait for the encoder, so that it drops none.
+        var pictures = Self.items(try CameraPictures.jpeg(try Self.numbered(fixtures, frames: 8)))
+        pictures[3].bytes = [0xff, 0xd8, 0x00]
+        let camera = ListedCamera(Self.format(.mjpeg), pictures)
+        let source = Self.source(camera)
+        _ = try source.open()
+        #expect(Self.drain(source) == ["K", "p", "p", "-1", "K", "p", "p", "p"])
+        source.close()
+    }
+
+    /// From 720 lines on players take unnamed colours for those of BT.709; a webcam's are of BT.601 all the same, and
+    /// go through as they are.
+    @Test func theColoursOfALargeRawPictureStay() throws {
+        let (width, height) = (1280, 720)
+        // A strong red of BT.601: Y 81, U 90, V 240.
+        let picture = (0..<width * height / 2).flatMap { _ in [81, 90, 81, 240] as [UInt8] }
+        let camera = ListedCamera(
+            Self.format(.raw(.yuyv422), width: width, height: height), Self.items([picture, picture, picture]))
+        let fixtures = try MediaFixtures()
+        var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .seconds(600))
+        copy.framesMax = 2
+        try copy.run(Self.source(camera))
+        let decoded = try CameraPictures.raw(
+            try #require(copy.paths.first), pixelFormat: "yuv420p", bytesEach: width * height * 3 / 2)
+        let first = try #require(decoded.first)
+        let (luma, chroma) = (first[width * height / 2], first[width * height * 9 / 8])
+        #expect(abs(Int(luma) - 81) <= 2 && abs(Int(chroma) - 90) <= 2, "\(luma) \(chroma)")
+    }
+
+    @Test func parameterSetsInABufferOfTheirOwnBelongToTheNextPicture() throws {
+        let fixtures = try MediaFixtures()
+        let units = try CameraPictures.h264(try Self.numbered(fixtures, frames: 20), gop: 10)
+        // Up to the first slice of the key frame.
+        let buffers = units.flatMap { unit -> [[UInt8]] in
+            guard let start = Self.firstSlice(of: unit), start > 0 else { return [unit] }
+            return [Array(unit[..<start]), Array(unit[start...])]
+        }
+        #expect(buffers.count > units.count)
+        let camera = ListedCamera(Self.format(.h264), Self.items(buffers))
+        let source = Self.source(camera)
+        _ = try source.open()
+        let group = ["K"] + Array(repeating: "p", count: 9)
+        #expect(Self.drain(source) == group + group)
+        source.close()
+    }
+
+    /// Where the start code of an IDR picture's first slice begins; nil for another picture.
+    private static func firstSlice(of unit: [UInt8]) -> Int? {
+        unit.indices.dropLast(4).first { unit[$0..<$0 + 3] == [0, 0, 1] && unit[$0 + 3] & 0x1f == 5 }
+    }
+
+    @Test func aCameraThatEncodesIsAskedForAKeyFrameAtABoundary() throws {
+        let fixtures = try MediaFixtures()
+        let units = try CameraPictures.h264(try Self.numbered(fixtures, frames: 30), gop: 30)
+        let camera = ListedCamera(Self.format(.h264), Self.items(units))
+        let source = Self.source(camera)
+        _ = try source.open()
+        source.requestKeyFrame(from: Self.start + .seconds(0.5))
+        for _ in 0..<10 { _ = try source.next() }
+        #expect(camera.keyRequests == 0, "not before its time")
+        for _ in 10..<30 {
+            // The wish is repeated with every picture until it is fulfilled.
+            source.requestKeyFrame(from: Self.start + .seconds(0.5))
+            _ = try source.next()
+        }
+        #expect(camera.keyRequests == 1)
+        source.close()
+    }
+
     /// Codec, profile and bytes stay as the camera made them.
     @Test func codedPicturesAreCopied() throws {
         let fixtures = try MediaFixtures()

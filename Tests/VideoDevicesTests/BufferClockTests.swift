@@ -112,5 +112,9 @@ import VideoDevices
         #expect(!plain.matches(Identity(stableName: nil, card: "Cam", busInfo: "usb-2")))
         #expect(plain.matches(named) && named.matches(plain), "udev names a node a moment after it is there")
         #expect(!named.matches(Identity(stableName: nil, card: "Cam", busInfo: "usb-2")))
+        // One of another make is certainly not it, with or without a name; one of a kind in another port may be.
+        #expect(plain.isCertainlyNot(Identity(stableName: nil, card: "Other", busInfo: "usb-1")))
+        #expect(named.isCertainlyNot(Identity(stableName: "/dev/v4l/by-id/b", card: "Cam", busInfo: "usb-1")))
+        #expect(!plain.isCertainlyNot(Identity(stableName: nil, card: "Cam", busInfo: "usb-2")))
     }
 }

@@ -26,7 +26,7 @@ struct WorkerEventLog: Sendable {
         case .publisherConnected: logger.info("published")
         case .publisherFailed(let error, _): logger.warning("not published", metadata: ["error": "\(error)"])
         case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
-        case .overran: logger.error("frames dropped, the disk or the encoder does not keep up")
+        case .overran: logger.error("frames lost: the disk or the encoder does not keep up, or the camera loses some")
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
         case .commanded(.restart(let command), _):
             logger.info("restart demanded", metadata: ["reason": "\(command.reason ?? "none given")"])
