@@ -86,7 +86,7 @@ struct NodeRun: Sendable {
             for spec in plan.children(configuration) { await supervisor.start(spec) }
             let watching = [
                 Task { await follower.follow(supervisor) }, Task { await supervisor.watchBeats() },
-                Task { if broker != nil { await watchBroker(bus, supervisor) } },
+                Task { if broker != nil { await watchBroker(bus, supervisor, of: configuration.node) } },
             ]
             await shutdown.wait()
             logger.info("stopping", metadata: ["reason": "\(shutdown.reason ?? "")"])
@@ -100,13 +100,19 @@ struct NodeRun: Sendable {
     }
 
     /// Until the task is cancelled: starts an embedded broker anew that hangs.
-    private func watchBroker(_ bus: BusClient, _ supervisor: Supervisor) async {
+    private func watchBroker(_ bus: BusClient, _ supervisor: Supervisor, of node: NodeID) async {
         let watch = Mutex(BrokerWatch())
         let listener = Task {
             for await input in bus.inputs {
                 switch input {
                 case .connected: watch.withLock { $0.connected() }
-                case .disconnected: watch.withLock { $0.lost(at: ServiceClock.now().monotonic) }
+                case .disconnected(.takenOver):
+                    watch.withLock { $0.takenOver() }
+                    logger.error(
+                        "another node has this name; a broker that hangs is no longer noticed",
+                        metadata: ["node": "\(node)"])
+                case .disconnected(.lost), .disconnected(.refused):
+                    watch.withLock { $0.lost(at: ServiceClock.now().monotonic) }
                 case .message, .outboxOverflowed: break
                 }
             }
