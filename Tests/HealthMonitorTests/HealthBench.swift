@@ -104,6 +104,14 @@ final class HealthBench {
         effects.compactMap { if case .restart(Self.front, let command) = $0 { command } else { nil } }
     }
 
+    /// What was said of the camera that was not good.
+    func complaints() -> [CameraHealth] {
+        effects.compactMap { effect in
+            guard case .publishCamera(Self.front, let health) = effect, health.status != .ok else { return nil }
+            return health
+        }
+    }
+
     func nodeVerdict() -> NodeHealth? {
         effects.compactMap { if case .publishNode(Self.attic, let health) = $0 { health } else { nil } }.last
     }

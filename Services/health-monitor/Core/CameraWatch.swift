@@ -25,6 +25,9 @@ struct CameraWatch: Hashable, Sendable {
     static let slowWrite: Duration = .seconds(1)
     /// Three statistics without another loss, and it has passed.
     static let droppingFor: Duration = .seconds(6)
+    /// A worker is not back sooner: what is `offline` for less is a late will of an earlier connection, which the
+    /// present one overrules at once.
+    static let lateWillMax: Duration = .milliseconds(500)
     /// Restarts in an hour that are worth a word.
     static let restartsOften = 5
 
@@ -36,7 +39,8 @@ struct CameraWatch: Hashable, Sendable {
     private var streamSince: MonotonicTime?
     /// Since when recording is wanted and does not go on.
     private var notRecordingSince: MonotonicTime?
-    private var recordingSince: MonotonicTime?
+    /// Since when the worker is said to be `offline`, as heard over the present connection.
+    private var offlineSince: MonotonicTime?
     private var statsAt: MonotonicTime?
     private var partWrite: Duration = .zero
     private var frames = Growth()
@@ -52,15 +56,46 @@ struct CameraWatch: Hashable, Sendable {
     // MARK: What is heard
 
     mutating func take(_ state: CameraAvailability, at now: MonotonicTime) {
-        if state != availability { forgetCounts(at: now) }
+        if state != availability {
+            forgetCounts()
+            if state == .online { begin(at: now) }
+        }
+        offlineSince = state == .offline ? offlineSince ?? now : nil
         availability = state
+    }
+
+    /// The connection to the bus is back. What was said meanwhile was missed: no silence is older than this.
+    mutating func reconnected(at now: MonotonicTime) {
+        offlineSince = nil
+        listenAnew(at: now)
+    }
+
+    /// The worker is there: what an earlier one said says nothing of it. It tells its states after this word.
+    private mutating func begin(at now: MonotonicTime) {
+        if let offlineSince, now - offlineSince > Self.lateWillMax {
+            stream = nil
+            recording = nil
+            viewing = nil
+            notRecordingSince = nil
+            published.forget()
+        }
+        listenAnew(at: now)
+    }
+
+    private mutating func listenAnew(at now: MonotonicTime) {
+        statsAt = nil
+        frames.forget()
+        written.forget()
+        streamSince = stream == nil ? nil : now
+        if notRecordingSince != nil { notRecordingSince = now }
+        if published.grewAt != nil { published.restart(at: now) }
     }
 
     mutating func take(_ state: StreamState, at now: MonotonicTime) {
         if state.state != stream?.state {
             streamSince = now
             if !Self.delivers(state.state) || !(stream.map { Self.delivers($0.state) } ?? false) {
-                forgetCounts(at: now)
+                forgetCounts()
             }
         }
         if let before = stream?.restarts, state.restarts > before {
@@ -71,10 +106,7 @@ struct CameraWatch: Hashable, Sendable {
     }
 
     mutating func take(_ state: RecordingState, at now: MonotonicTime) {
-        if state.state == .recording, recording?.state != .recording {
-            recordingSince = now
-            written.restart(at: now)
-        }
+        if state.state == .recording, recording?.state != .recording { written.restart(at: now) }
         recording = state
         noteRecording(at: now)
     }
@@ -106,7 +138,7 @@ struct CameraWatch: Hashable, Sendable {
         published.take(path.bytes, at: now)
     }
 
-    private mutating func forgetCounts(at now: MonotonicTime) {
+    private mutating func forgetCounts() {
         statsAt = nil
         frames.forget()
         written.forget()

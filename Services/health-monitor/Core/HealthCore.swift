@@ -60,7 +60,10 @@ package struct HealthCore: Hashable, Sendable {
         noteOwnClock(now)
         var effects: [HealthEffect] = []
         switch event {
-        case .busConnected: effects = leaseEffects(.connected, at: now)
+        case .busConnected:
+            for id in cameras.keys { cameras[id]?.watch.reconnected(at: now.monotonic) }
+            changedCameras = Set(cameras.keys)
+            effects = leaseEffects(.connected, at: now)
         case .busLost: effects = leaseEffects(.disconnected, at: now)
         case .leaderReported(let leader): effects = leaseEffects(.heard(leader), at: now)
         case .availabilityReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }

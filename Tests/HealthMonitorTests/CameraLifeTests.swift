@@ -1,0 +1,85 @@
+import BusContract
+import Domain
+import HealthMonitorCore
+import Testing
+
+/// Lives of workers, of the connection and of cameras: what belongs to an earlier one is no trouble of the present one.
+@Suite struct CameraLifeTests {
+    private func codes(_ health: CameraHealth?) -> [HealthReason.Code]? { health?.reasons.map(\.code) }
+
+    @Test func aWorkerThatIsBackIsNotJudgedByItsEarlierLife() {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(60))
+        bench.step(.recordingReported(HealthBench.front, RecordingState(state: .starting)))
+        bench.step(.availabilityReported(HealthBench.front, .offline))
+        bench.pass(.seconds(120))
+        _ = bench.take()
+        bench.step(.availabilityReported(HealthBench.front, .online))
+        bench.pass(.milliseconds(200))
+        bench.step(.streamReported(HealthBench.front, bench.stream(.starting)))
+        bench.pass(.seconds(2))
+        bench.record()
+        bench.play(.seconds(60))
+        #expect(bench.verdict()?.status == .ok && bench.complaints() == [])
+        #expect(bench.restarts() == [])
+    }
+
+    /// What a failed worker has said of its source does not stand for the next one.
+    @Test func aFailureOfAnEarlierWorkerIsNotToldOfTheNextOne() {
+        let bench = HealthBench()
+        bench.record()
+        let refused = CodedError(.sourceUnavailable, "connection refused")
+        bench.step(.streamReported(HealthBench.front, bench.stream(.failed, error: refused)))
+        bench.step(.availabilityReported(HealthBench.front, .offline))
+        bench.pass(.seconds(2))
+        bench.step(.availabilityReported(HealthBench.front, .online))
+        #expect(bench.verdict()?.status == .ok && codes(bench.verdict()) == [])
+    }
+
+    /// A will that comes late is overruled by the worker with its presence alone: its states are not said again.
+    @Test func aLateWillCostsNothingThatIsKnown() {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(60))
+        bench.step(.availabilityReported(HealthBench.front, .offline))
+        bench.pass(.milliseconds(300))
+        bench.step(.availabilityReported(HealthBench.front, .online))
+        bench.play(.seconds(30))
+        #expect(bench.verdict()?.status == .ok)
+        bench.play(.seconds(70), fps: 0, growsFiles: false)
+        #expect(codes(bench.verdict()) == [.stalled])
+    }
+
+    @Test(arguments: [9, 60, 600]) func anOutageOfTheBrokerIsNoTroubleOfACamera(seconds: Int) {
+        let bench = HealthBench()
+        bench.record()
+        bench.step(.viewingReported(HealthBench.front, ViewingState(state: .active)))
+        let path = MediaServerState.Path(ready: true, viewers: 1, bytes: 1000)
+        let server = MediaServerState(reachable: true, breaker: .closed, mode: .api, paths: ["front": path])
+        bench.step(.mediaServerReported(HealthBench.attic, server))
+        bench.play(.seconds(20))
+        bench.step(.busLost)
+        bench.pass(.seconds(seconds))
+        _ = bench.take()
+        bench.step(.busConnected)
+        // Retained and as before, but for statistics, which come when they come.
+        bench.record()
+        bench.pass(.seconds(4))
+        bench.play(.seconds(10))
+        #expect(bench.core.leads(at: bench.now.monotonic))
+        #expect(bench.verdict()?.status == .ok && bench.complaints() == [], "\(bench.complaints())")
+        #expect(bench.restarts() == [])
+    }
+
+    @Test func aWorkerThatStaysSilentAfterAnOutageIsTold() {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(20))
+        bench.step(.busLost)
+        bench.pass(.seconds(60))
+        bench.step(.busConnected)
+        bench.pass(.seconds(10))
+        #expect(codes(bench.verdict()) == [.workerSilent])
+    }
+}
