@@ -82,4 +82,24 @@ import Testing
         bench.pass(.seconds(10))
         #expect(codes(bench.verdict()) == [.workerSilent])
     }
+
+    /// A source that fails again after each restart must not look like one that the restart has helped.
+    @Test func aBreakerDoesNotCloseWhileTheCameraFails() {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(60))
+        bench.play(.seconds(200), fps: 0, growsFiles: false)
+        #expect(bench.verdict()?.breaker == .open)
+        let refused = CodedError(.sourceUnavailable, "connection refused")
+        bench.step(.streamReported(HealthBench.front, bench.stream(.failed, error: refused)))
+        bench.pass(.seconds(120))
+        bench.step(.streamReported(HealthBench.front, bench.stream(.starting)))
+        bench.pass(.seconds(120))
+        bench.step(.availabilityReported(HealthBench.front, .offline))
+        bench.pass(.seconds(120))
+        #expect(bench.verdict()?.breaker == .open)
+        bench.record()
+        bench.play(.seconds(90))
+        #expect(bench.verdict()?.breaker == .closed)
+    }
 }

@@ -168,6 +168,13 @@ extension CameraWatch {
         var restart: HealthReason?
     }
 
+    /// Whether the source has shown since its last start that it needs no help: one that is said to run and has sent
+    /// nothing yet may still turn out to be stalled.
+    var isProven: Bool {
+        guard let stream else { return true }
+        return stream.state != .starting && (!Self.delivers(stream.state) || silence.isKnown)
+    }
+
     /// Also sets `wakeAt`.
     mutating func assess(at now: MonotonicTime) -> Assessment {
         wakeAt = restarts.wakeAt(at: now)

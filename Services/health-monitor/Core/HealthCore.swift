@@ -199,7 +199,7 @@ package struct HealthCore: Hashable, Sendable {
     private mutating func settle(_ id: CameraID, at now: Now) -> [HealthEffect] {
         guard var camera = cameras[id] else { return [] }
         let assessment = camera.watch.assess(at: now.monotonic)
-        var effects = restart(id, &camera, assessment.restart, at: now)
+        var effects = restart(id, &camera, assessment, at: now)
         let until = camera.plan.allowedAt.flatMap { $0 > now.monotonic ? $0 : nil }
         let health = CameraHealth(
             status: assessment.status, reasons: assessment.reasons, restarts1h: assessment.restarts1h,
@@ -219,11 +219,16 @@ package struct HealthCore: Hashable, Sendable {
     }
 
     private mutating func restart(
-        _ id: CameraID, _ camera: inout Camera, _ reason: HealthReason?, at now: Now
+        _ id: CameraID, _ camera: inout Camera, _ assessment: CameraWatch.Assessment, at now: Now
     ) -> [HealthEffect] {
         guard isActing, settings.restart else { return [] }
-        guard let reason else {
-            camera.plan.notNeeded(at: now.monotonic)
+        guard let reason = assessment.restart else {
+            let isWell = assessment.status == .ok || assessment.status == .degraded
+            if isWell, camera.watch.isProven {
+                camera.plan.notNeeded(at: now.monotonic)
+            } else {
+                camera.plan.troubled()
+            }
             return []
         }
         guard camera.plan.needed(at: now.monotonic, chance: generator.unit()) else { return [] }
