@@ -102,4 +102,20 @@ import Testing
         bench.play(.seconds(90))
         #expect(bench.verdict()?.breaker == .closed)
     }
+
+    /// Until anything is known of a source it is given a minute: that is no minute in which it was well.
+    @Test func aSourceThatSendsNothingAfterEachRestartIsLeftAlone() {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(60))
+        var restarts = 0
+        for _ in 0..<300 where bench.verdict()?.breaker != .open {
+            bench.play(.seconds(2), fps: 0, growsFiles: false)
+            guard bench.restarts().count > restarts else { continue }
+            restarts = bench.restarts().count
+            bench.step(.streamReported(HealthBench.front, bench.stream(.starting, restarts: restarts)))
+            bench.step(.streamReported(HealthBench.front, bench.stream(.active, restarts: restarts)))
+        }
+        #expect(restarts == RestartPlan.attemptsMax && bench.verdict()?.breaker == .open)
+    }
 }

@@ -17,8 +17,9 @@ import Testing
         #expect(verdicts.count == 1, "\(verdicts)")
     }
 
-    /// A day of honest jitter, of a fast camera and of one with a frame in 4 s: no alarm, no restart.
-    @Test(arguments: [(25.0, 1.4), (0.25, 4.8)]) func aDayOfJitterIsNoTrouble(fps: Double, longest: Double) {
+    /// A day of honest jitter, of a fast camera and of those with a frame in 4 s and in 15 s: no alarm, no restart.
+    @Test(arguments: [(25.0, 1.4), (0.25, 4.8), (1.0 / 15, 16.0)])
+    func aDayOfJitterIsNoTrouble(fps: Double, longest: Double) {
         let bench = HealthBench()
         bench.record()
         var random = SeededRandom(seed: 4)
@@ -124,8 +125,9 @@ import Testing
         let bench = HealthBench()
         bench.online()
         bench.step(.streamReported(HealthBench.front, bench.stream(.starting)))
-        bench.pass(.seconds(44))
-        #expect(bench.restarts() == [])
+        // A worker may be told to wait for 300 s.
+        bench.pass(.seconds(314))
+        #expect(bench.restarts() == [] && bench.verdict()?.status == .ok)
         bench.pass(.seconds(2))
         #expect(codes(bench.verdict()) == [.startingTooLong] && bench.restarts().count == 1)
     }

@@ -13,8 +13,9 @@ struct CameraWatch: Hashable, Sendable {
     static let silentAfter: Duration = .seconds(8)
     /// Between two statistics: a count may have grown that much earlier than it was told.
     static let statsSlack: Duration = .seconds(2)
-    /// The worker gives a source at most 30 s for its first key frame.
-    static let startingMax: Duration = .seconds(45)
+    /// What a worker may be told to wait for a first key frame, `start_timeout` at its most, and a quarter of a minute
+    /// to say that it did not come: the worker gives up by itself, this is for one that does not.
+    static let startingMax: Duration = .seconds(315)
     /// From a lease to the first frame on disk, where the stream runs.
     static let recordingMax: Duration = .seconds(30)
     /// A part on disk holds at most a second, is written when the frame after it has come, and may take its time.
@@ -47,7 +48,8 @@ struct CameraWatch: Hashable, Sendable {
     private var written = Growth()
     private var published = Growth()
     private var dropped = Growth()
-    private var silence = StallTimeout()
+    /// The worker knows better what its source may take until it is known: only what nobody may take is a stall.
+    private var silence = StallTimeout(initial: StallTimeout.most)
     private var restarts = RebootLoop()
 
     /// When `assessment` may change though nothing is heard.
@@ -143,7 +145,8 @@ struct CameraWatch: Hashable, Sendable {
         frames.forget()
         written.forget()
         dropped.forget()
-        silence = StallTimeout()
+        silence = StallTimeout(initial: StallTimeout.most)
+        partWrite = .zero
     }
 
     private mutating func noteRecording(at now: MonotonicTime) {
