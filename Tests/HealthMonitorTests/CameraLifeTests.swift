@@ -83,6 +83,19 @@ import Testing
         #expect(codes(bench.verdict()) == [.workerSilent])
     }
 
+    @Test(arguments: [ErrorCode.internal, .conflict])
+    func aRecordingThatFailedBesideARunningStreamIsNotWell(code: ErrorCode) {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(20))
+        let failed = RecordingState(state: .failed, error: PublishedError(CodedError(code, "no more names")))
+        bench.step(.recordingReported(HealthBench.front, failed))
+        #expect(bench.verdict()?.status == .failing && codes(bench.verdict()) == [.notRecording])
+        #expect(bench.verdict()?.reasons.first?.message == "no more names")
+        bench.play(.seconds(60))
+        #expect(bench.restarts() == [], "no restart of the source helps")
+    }
+
     /// A source that fails again after each restart must not look like one that the restart has helped.
     @Test func aBreakerDoesNotCloseWhileTheCameraFails() {
         let bench = HealthBench()

@@ -190,7 +190,7 @@ extension CameraWatch {
             let reason = HealthReason(.workerOffline, "its worker is not there")
             return Assessment(status: .offline, reasons: [reason], restarts1h: restarts1h)
         }
-        let failing = [sourceFailed, storageFailed].compactMap { $0 }
+        let failing = [sourceFailed, storageFailed, recordingFailed].compactMap { $0 }
         let stuck = [
             startingTooLong(at: now), stalled(at: now), notRecording(at: now),
         ].compactMap { $0 }
@@ -222,6 +222,14 @@ extension CameraWatch {
         case .storageFailed: HealthReason(.storageFailed, recording?.error?.message ?? "the disk fails")
         default: nil
         }
+    }
+
+    /// Given up though the stream runs; a stream that does not says why itself.
+    private var recordingFailed: HealthReason? {
+        guard recording?.state == .failed, storageFailed == nil, let stream, Self.delivers(stream.state) else {
+            return nil
+        }
+        return HealthReason(.notRecording, recording?.error?.message ?? "the recording has failed")
     }
 
     private mutating func startingTooLong(at now: MonotonicTime) -> HealthReason? {
