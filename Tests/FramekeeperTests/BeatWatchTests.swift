@@ -52,4 +52,16 @@ import Testing
         watch.connected()
         #expect(!watch.isHung(startedAt: at(0), at: at(200)))
     }
+
+    @Test("A broker that gave the connection to another of the same name does not hang")
+    func takenOver() {
+        for isLostBefore in [false, true] {
+            var watch = BrokerWatch()
+            watch.connected()
+            if isLostBefore { watch.lost(at: at(90)) }
+            watch.takenOver()
+            watch.lost(at: at(100))
+            #expect(!watch.isHung(startedAt: at(0), at: at(200)))
+        }
+    }
 }

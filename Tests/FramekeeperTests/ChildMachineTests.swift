@@ -217,6 +217,21 @@ struct ChildMachineTests {
         #expect(machine.handle(.fellSilent, at: start + .seconds(23)) == [], "it does not run")
     }
 
+    @Test("A minute up before it hangs is a fresh start, too")
+    func hungAfterAStableRun() {
+        var machine = running(at: start)
+        var now = start
+        for (up, failures) in [(20, 1), (61, 1), (59, 2)] {
+            now = now + .seconds(up)
+            #expect(machine.handle(.fellSilent, at: now).first == .reportSilence)
+            _ = machine.handle(.exited(.signal(9)), at: now)
+            #expect(machine.failures == failures, "after \(up) s")
+            now = now + .seconds(8)
+            #expect(machine.handle(.woke, at: now) == [.spawn])
+            _ = machine.handle(.started, at: now)
+        }
+    }
+
     @Test("Asked to stop while it hangs, it stays down; told at once, it is killed at once")
     func hungStopped() {
         var machine = running(at: start)

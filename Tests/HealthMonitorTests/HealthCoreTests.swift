@@ -17,8 +17,9 @@ import Testing
         #expect(verdicts.count == 1, "\(verdicts)")
     }
 
-    /// A day of honest jitter, of a fast camera and of one with a frame in 4 s: no alarm, no restart.
-    @Test(arguments: [(25.0, 1.4), (0.25, 4.8)]) func aDayOfJitterIsNoTrouble(fps: Double, longest: Double) {
+    /// A day of honest jitter, of a fast camera and of those with a frame in 4 s and in 15 s: no alarm, no restart.
+    @Test(arguments: [(25.0, 1.4), (0.25, 4.8), (1.0 / 15, 16.0)])
+    func aDayOfJitterIsNoTrouble(fps: Double, longest: Double) {
         let bench = HealthBench()
         bench.record()
         var random = SeededRandom(seed: 4)
@@ -124,8 +125,9 @@ import Testing
         let bench = HealthBench()
         bench.online()
         bench.step(.streamReported(HealthBench.front, bench.stream(.starting)))
-        bench.pass(.seconds(44))
-        #expect(bench.restarts() == [])
+        // A worker may be told to wait for 300 s.
+        bench.pass(.seconds(314))
+        #expect(bench.restarts() == [] && bench.verdict()?.status == .ok)
         bench.pass(.seconds(2))
         #expect(codes(bench.verdict()) == [.startingTooLong] && bench.restarts().count == 1)
     }
@@ -180,32 +182,6 @@ import Testing
         let gone = HealthBench.service(.offline, started: 1_800_000_003_000, session: "3")
         bench.step(.serviceReported(HealthBench.worker, gone, sentAt: nil))
         #expect(bench.serviceVerdict()?.status == .offline)
-    }
-
-    @Test func aNodeWhoseClockIsWrongAndWhoseDiskFillsIsTold() {
-        let bench = HealthBench()
-        bench.record()
-        bench.play(.seconds(20), clock: .seconds(-4))
-        #expect(bench.nodeVerdict()?.reasons.map(\.code) == [.clockOffset])
-        #expect(bench.nodeVerdict()?.clockOffsetSeconds == -4)
-        // This host's own clock is put right by 4 s: that is no fault of the other.
-        bench.now.wall = bench.now.wall - .seconds(4)
-        bench.play(.seconds(20))
-        #expect(bench.nodeVerdict()?.reasons == [])
-        for minute in 0..<20 {
-            let free = 100_000_000_000 - Int64(minute) * 1_000_000_000
-            bench.step(
-                .storageReported(
-                    HealthBench.attic,
-                    StorageState(
-                        totalBytes: 500_000_000_000, freeBytes: free, usedBytes: 0, oldestAt: nil, status: .ok),
-                    sentAt: nil))
-            bench.pass(.seconds(60))
-        }
-        let verdict = bench.nodeVerdict()
-        #expect(verdict?.status == .degraded && verdict?.reasons.map(\.code) == [.diskFullSoon])
-        let left = verdict?.diskFullAt.map { ($0 - bench.now.wall).seconds } ?? 0
-        #expect(abs(left - 81 * 60) < 1200, "\(left) s")
     }
 
     @Test func whoDoesNotLeadSaysAndDoesNothing() {

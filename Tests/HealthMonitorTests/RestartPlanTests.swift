@@ -23,9 +23,25 @@ import Testing
             plan.notNeeded(at: now)
         }
 
-        func adopt(_ health: CameraHealth) {
-            plan.adopt(health, at: Now(monotonic: now, wall: WallTime(milliseconds: 1_000_000)))
+        func trouble(after wait: Duration) {
+            now = now + wait
+            plan.troubled()
         }
+
+        /// This clock begins at 1000 s.
+        func adopt(_ health: CameraHealth, after wait: Duration = .zero) {
+            now = now + wait
+            plan.adopt(health, at: Now(monotonic: now, wall: Self.wall(now)))
+        }
+
+        func adopt(
+            _ status: HealthStatus, _ breaker: MediaServerState.Breaker, wait: Int? = nil, after: Duration = .zero
+        ) {
+            let until = wait.map { Self.wall(now + after + .seconds($0)) }
+            adopt(CameraHealth(status: status, backoffUntil: until, breaker: breaker), after: after)
+        }
+
+        static func wall(_ time: MonotonicTime) -> WallTime { WallTime(milliseconds: 1_000_000) + (time - .zero) }
 
         /// Asks every second for `span`; returns when restarts were allowed.
         func insist(for span: Duration) -> [Duration] {
@@ -88,5 +104,46 @@ import Testing
         let third = Bench()
         third.adopt(CameraHealth(status: .failing, backoffUntil: WallTime(milliseconds: 9_000_000_000), breaker: .open))
         #expect(third.needed(after: RestartPlan.openBackoff.most))
+    }
+
+    /// A follower goes along with all that the leader says, not only with the first of it.
+    @Test func eachVerdictOfTheLeaderIsTakenOver() {
+        let bench = Bench()
+        bench.adopt(.failing, .closed, wait: 30)
+        #expect(bench.plan.state == .closed(attempts: 1) && bench.plan.allowedAt == .zero + .seconds(30))
+        bench.adopt(.failing, .closed, after: .seconds(31))
+        #expect(bench.plan.state == .closed(attempts: 1), "the wait is over, the trouble is not")
+        bench.adopt(.failing, .open, wait: 300, after: .seconds(9))
+        let until = MonotonicTime.zero + .seconds(340)
+        #expect(bench.plan.state == .open(rounds: 1, until: until) && bench.plan.allowedAt == until)
+        bench.adopt(.failing, .open, after: .seconds(301))
+        #expect(bench.plan.state == .open(rounds: 1, until: until), "the probe is due")
+        bench.adopt(.failing, .halfOpen, wait: 30)
+        #expect(bench.plan.allowedAt == bench.now + .seconds(30))
+        bench.adopt(.ok, .closed, after: .seconds(90))
+        #expect(bench.plan.state == .closed(attempts: 0) && bench.plan.allowedAt == nil)
+        #expect(bench.needed(), "a new trouble is helped at once")
+    }
+
+    @Test func aBreakerOfOnesOwnIsKeptWithItsRounds() {
+        let bench = Bench()
+        _ = bench.insist(for: .seconds(700))
+        guard case .open(let rounds, _) = bench.plan.state else { return #expect(Bool(false), "not open") }
+        #expect(rounds == 2)
+        bench.adopt(.failing, .open, wait: 100)
+        #expect(bench.plan.state == .open(rounds: 2, until: bench.now + .seconds(100)))
+        bench.adopt(.degraded, .closed)
+        #expect(bench.plan.state == .closed(attempts: 0) && bench.plan.allowedAt == nil)
+    }
+
+    @Test func troubleBetweenIsNoStableTime() {
+        let bench = Bench()
+        #expect(bench.needed())
+        bench.notNeeded(after: .seconds(40))
+        bench.trouble(after: .seconds(30))
+        bench.notNeeded(after: .seconds(30))
+        #expect(bench.plan.state == .closed(attempts: 1))
+        bench.notNeeded(after: .seconds(60))
+        #expect(bench.plan.state == .closed(attempts: 0))
     }
 }

@@ -51,15 +51,20 @@ package struct BrokerWatch: Hashable, Sendable {
     package static let startWithin: Duration = .seconds(15)
 
     private var lostAt: MonotonicTime?
+    private var isTakenOver = false
 
     package init() {}
 
     package mutating func connected() { lostAt = nil }
     package mutating func lost(at now: MonotonicTime) { lostAt = lostAt ?? now }
 
+    /// Another one took the name of this connection. It never comes back, and of the broker that says nothing: one that
+    /// hands a name over is well.
+    package mutating func takenOver() { isTakenOver = true }
+
     /// - Parameter startedAt: of the broker's present process; nil: it does not run.
     package func isHung(startedAt: MonotonicTime?, at now: MonotonicTime) -> Bool {
-        guard let lostAt, let startedAt else { return false }
+        guard !isTakenOver, let lostAt, let startedAt else { return false }
         return now - lostAt >= Self.backWithin && now - startedAt >= Self.startWithin
     }
 }

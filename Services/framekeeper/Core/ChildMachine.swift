@@ -117,7 +117,8 @@ package struct ChildMachine: Sendable, Hashable {
 
     private mutating func handleSilence(at now: MonotonicTime) -> [Effect] {
         switch state {
-        case .running:
+        case .running(let since):
+            forgive(since, at: now)
             let deadline = now + policy.hungWithin
             state = .hung(deadline: deadline)
             return [.reportSilence, .terminate, .wake(at: deadline)]
@@ -137,11 +138,15 @@ package struct ChildMachine: Sendable, Hashable {
             failures = 0
             return [.spawn]
         case .running(let since):
-            if now - since >= policy.stableAfter { failures = 0 }
+            forgive(since, at: now)
             return plan(after: exit, at: now, chance: chance)
         case .hung: return plan(after: .hung, at: now, chance: chance)
         case .idle, .waiting, .parked: return plan(after: exit, at: now, chance: chance)
         }
+    }
+
+    private mutating func forgive(_ since: MonotonicTime, at now: MonotonicTime) {
+        if now - since >= policy.stableAfter { failures = 0 }
     }
 
     private mutating func plan(after exit: ChildExit, at now: MonotonicTime, chance: Double) -> [Effect] {

@@ -23,6 +23,8 @@ struct NodeRun: Sendable {
     /// A broker that hangs is noticed within twice this: the least that libmosquitto takes.
     static let keepAlive: Duration = .seconds(5)
     static let leftoversWithin: Duration = .seconds(12)
+    /// What the last notes of children may take: what is left of them names processes that are no more.
+    static let notesWithin: Duration = .seconds(2)
     /// What the config-writer may take to put a file in force.
     static let settleWithin: Duration = .seconds(20)
 
@@ -47,7 +49,9 @@ struct NodeRun: Sendable {
             if shutdown.isUrgent { await supervisor.kill() }
         }
         defer { urgency.cancel() }
-        return await keep(configuration, plan, supervisor, broker)
+        let exit = await keep(configuration, plan, supervisor, broker)
+        await folder.settle(within: Self.notesWithin)
+        return exit
     }
 
     /// Has the config-writer put the file in force before anything runs that it could interrupt, and reads what is in
@@ -86,7 +90,7 @@ struct NodeRun: Sendable {
             for spec in plan.children(configuration) { await supervisor.start(spec) }
             let watching = [
                 Task { await follower.follow(supervisor) }, Task { await supervisor.watchBeats() },
-                Task { if broker != nil { await watchBroker(bus, supervisor) } },
+                Task { if broker != nil { await watchBroker(bus, supervisor, of: configuration.node) } },
             ]
             await shutdown.wait()
             logger.info("stopping", metadata: ["reason": "\(shutdown.reason ?? "")"])
@@ -100,13 +104,19 @@ struct NodeRun: Sendable {
     }
 
     /// Until the task is cancelled: starts an embedded broker anew that hangs.
-    private func watchBroker(_ bus: BusClient, _ supervisor: Supervisor) async {
+    private func watchBroker(_ bus: BusClient, _ supervisor: Supervisor, of node: NodeID) async {
         let watch = Mutex(BrokerWatch())
-        let listener = Task {
+        let listener = Task { [logger] in
             for await input in bus.inputs {
                 switch input {
                 case .connected: watch.withLock { $0.connected() }
-                case .disconnected: watch.withLock { $0.lost(at: ServiceClock.now().monotonic) }
+                case .disconnected(.takenOver):
+                    watch.withLock { $0.takenOver() }
+                    logger.error(
+                        "another node has this name; a broker that hangs is no longer noticed",
+                        metadata: ["node": "\(node)"])
+                case .disconnected(.lost), .disconnected(.refused):
+                    watch.withLock { $0.lost(at: ServiceClock.now().monotonic) }
                 case .message, .outboxOverflowed: break
                 }
             }

@@ -1,12 +1,17 @@
+internal import Dispatch
 internal import Domain
 internal import Glibc
 internal import ServiceKit
 
 /// `<state_dir>/run`: the lock that makes one `up` per state folder, and a file per running child. A supervisor that
 /// was killed leaves the files behind; the next one finds by them what still runs and stops it.
+///
+/// Notes are written and removed in the order of the calls, by one queue: a disk that hangs must not keep children from
+/// being started anew. They need not survive a power cut, which no child survives either.
 struct RunFolder: Sendable {
     let path: String
     private let lock: FileLock
+    private let queue = DispatchQueue(label: "framekeeper.run-notes")
 
     /// Nil if another `up` runs with this state folder.
     static func take(stateDir: String) throws(CodedError) -> RunFolder? {
@@ -69,13 +74,34 @@ struct RunFolder: Sendable {
 
     private func file(_ name: String) -> String { "\(path)/\(name.split(separator: "/").joined(separator: ".")).pid" }
 
-    /// Notes a child that was just started. One that has ended already is not noted.
-    func note(_ name: String, pid: pid_t) throws(CodedError) {
+    /// Notes a child that was just started, soon. One that has ended already is not noted.
+    func note(_ name: String, pid: pid_t, onFailure: @escaping @Sendable (CodedError) -> Void) {
+        // Looked at now: later the pid may be another's.
         guard let identity = Identity(pid: pid) else { return }
-        try AtomicFile.write(Array(identity.text.utf8), to: file(name), mode: 0o644)
+        let file = file(name)
+        queue.async {
+            do throws(CodedError) {
+                try AtomicFile.write(Array(identity.text.utf8), to: file, mode: 0o644, isSynced: false)
+            } catch {
+                onFailure(error)
+            }
+        }
     }
 
-    func forget(_ name: String) { unlink(file(name)) }
+    /// Removes the note of a child that has ended, after whatever was noted of it before.
+    func forget(_ name: String) {
+        let file = file(name)
+        queue.async { unlink(file) }
+    }
+
+    /// Returns when everything asked for so far is done, or after `within`.
+    func settle(within: Duration) async {
+        let done = DispatchSemaphore(value: 0)
+        queue.async { done.signal() }
+        await BlockingThread.run("run-notes") {
+            _ = done.wait(timeout: .now() + within.seconds)
+        }
+    }
 
     /// Ends what an earlier `up` left running: asks, waits at most `within`, then kills. Returns whom it met.
     func stopLeftovers(within: Duration) async -> [Identity] {

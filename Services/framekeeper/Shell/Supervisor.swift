@@ -164,13 +164,11 @@ actor Supervisor {
             children[name]?.process = process
             deliver(.started, to: name)
             logger.info("child started", metadata: ["child": "\(name)", "pid": "\(process.pid)"])
-            try run.note(name, pid: process.pid)
-        } catch {
-            guard children[name]?.process == nil else {
+            run.note(name, pid: process.pid) { [logger] error in
                 // It runs; only a supervisor that is killed would miss the note.
                 logger.warning("child not noted", metadata: ["child": "\(name)", "reason": "\(error)"])
-                return
             }
+        } catch {
             deliver(.spawnFailed("\(error)"), to: name)
         }
     }

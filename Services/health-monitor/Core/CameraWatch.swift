@@ -13,8 +13,9 @@ struct CameraWatch: Hashable, Sendable {
     static let silentAfter: Duration = .seconds(8)
     /// Between two statistics: a count may have grown that much earlier than it was told.
     static let statsSlack: Duration = .seconds(2)
-    /// The worker gives a source at most 30 s for its first key frame.
-    static let startingMax: Duration = .seconds(45)
+    /// What a worker may be told to wait for a first key frame, `start_timeout` at its most, and a quarter of a minute
+    /// to say that it did not come: the worker gives up by itself, this is for one that does not.
+    static let startingMax: Duration = .seconds(315)
     /// From a lease to the first frame on disk, where the stream runs.
     static let recordingMax: Duration = .seconds(30)
     /// A part on disk holds at most a second, is written when the frame after it has come, and may take its time.
@@ -25,6 +26,9 @@ struct CameraWatch: Hashable, Sendable {
     static let slowWrite: Duration = .seconds(1)
     /// Three statistics without another loss, and it has passed.
     static let droppingFor: Duration = .seconds(6)
+    /// A worker is not back sooner: what is `offline` for less is a late will of an earlier connection, which the
+    /// present one overrules at once.
+    static let lateWillMax: Duration = .milliseconds(500)
     /// Restarts in an hour that are worth a word.
     static let restartsOften = 5
 
@@ -36,14 +40,16 @@ struct CameraWatch: Hashable, Sendable {
     private var streamSince: MonotonicTime?
     /// Since when recording is wanted and does not go on.
     private var notRecordingSince: MonotonicTime?
-    private var recordingSince: MonotonicTime?
+    /// Since when the worker is said to be `offline`, as heard over the present connection.
+    private var offlineSince: MonotonicTime?
     private var statsAt: MonotonicTime?
     private var partWrite: Duration = .zero
     private var frames = Growth()
     private var written = Growth()
     private var published = Growth()
     private var dropped = Growth()
-    private var silence = StallTimeout()
+    /// The worker knows better what its source may take until it is known: only what nobody may take is a stall.
+    private var silence = StallTimeout(initial: StallTimeout.most)
     private var restarts = RebootLoop()
 
     /// When `assessment` may change though nothing is heard.
@@ -52,15 +58,46 @@ struct CameraWatch: Hashable, Sendable {
     // MARK: What is heard
 
     mutating func take(_ state: CameraAvailability, at now: MonotonicTime) {
-        if state != availability { forgetCounts(at: now) }
+        if state != availability {
+            forgetCounts()
+            if state == .online { begin(at: now) }
+        }
+        offlineSince = state == .offline ? offlineSince ?? now : nil
         availability = state
+    }
+
+    /// The connection to the bus is back. What was said meanwhile was missed: no silence is older than this.
+    mutating func reconnected(at now: MonotonicTime) {
+        offlineSince = nil
+        listenAnew(at: now)
+    }
+
+    /// The worker is there: what an earlier one said says nothing of it. It tells its states after this word.
+    private mutating func begin(at now: MonotonicTime) {
+        if let offlineSince, now - offlineSince > Self.lateWillMax {
+            stream = nil
+            recording = nil
+            viewing = nil
+            notRecordingSince = nil
+            published.forget()
+        }
+        listenAnew(at: now)
+    }
+
+    private mutating func listenAnew(at now: MonotonicTime) {
+        statsAt = nil
+        frames.forget()
+        written.forget()
+        streamSince = stream == nil ? nil : now
+        if notRecordingSince != nil { notRecordingSince = now }
+        if published.grewAt != nil { published.restart(at: now) }
     }
 
     mutating func take(_ state: StreamState, at now: MonotonicTime) {
         if state.state != stream?.state {
             streamSince = now
             if !Self.delivers(state.state) || !(stream.map { Self.delivers($0.state) } ?? false) {
-                forgetCounts(at: now)
+                forgetCounts()
             }
         }
         if let before = stream?.restarts, state.restarts > before {
@@ -71,10 +108,7 @@ struct CameraWatch: Hashable, Sendable {
     }
 
     mutating func take(_ state: RecordingState, at now: MonotonicTime) {
-        if state.state == .recording, recording?.state != .recording {
-            recordingSince = now
-            written.restart(at: now)
-        }
+        if state.state == .recording, recording?.state != .recording { written.restart(at: now) }
         recording = state
         noteRecording(at: now)
     }
@@ -106,12 +140,13 @@ struct CameraWatch: Hashable, Sendable {
         published.take(path.bytes, at: now)
     }
 
-    private mutating func forgetCounts(at now: MonotonicTime) {
+    private mutating func forgetCounts() {
         statsAt = nil
         frames.forget()
         written.forget()
         dropped.forget()
-        silence = StallTimeout()
+        silence = StallTimeout(initial: StallTimeout.most)
+        partWrite = .zero
     }
 
     private mutating func noteRecording(at now: MonotonicTime) {
@@ -136,6 +171,13 @@ extension CameraWatch {
         var restart: HealthReason?
     }
 
+    /// Whether the source has shown since its last start that it needs no help: one that is said to run and has sent
+    /// nothing yet may still turn out to be stalled.
+    var isProven: Bool {
+        guard let stream else { return true }
+        return stream.state != .starting && (!Self.delivers(stream.state) || silence.isKnown)
+    }
+
     /// Also sets `wakeAt`.
     mutating func assess(at now: MonotonicTime) -> Assessment {
         wakeAt = restarts.wakeAt(at: now)
@@ -148,7 +190,7 @@ extension CameraWatch {
             let reason = HealthReason(.workerOffline, "its worker is not there")
             return Assessment(status: .offline, reasons: [reason], restarts1h: restarts1h)
         }
-        let failing = [sourceFailed, storageFailed].compactMap { $0 }
+        let failing = [sourceFailed, storageFailed, recordingFailed].compactMap { $0 }
         let stuck = [
             startingTooLong(at: now), stalled(at: now), notRecording(at: now),
         ].compactMap { $0 }
@@ -180,6 +222,14 @@ extension CameraWatch {
         case .storageFailed: HealthReason(.storageFailed, recording?.error?.message ?? "the disk fails")
         default: nil
         }
+    }
+
+    /// Given up though the stream runs; a stream that does not says why itself.
+    private var recordingFailed: HealthReason? {
+        guard recording?.state == .failed, storageFailed == nil, let stream, Self.delivers(stream.state) else {
+            return nil
+        }
+        return HealthReason(.notRecording, recording?.error?.message ?? "the recording has failed")
     }
 
     private mutating func startingTooLong(at now: MonotonicTime) -> HealthReason? {

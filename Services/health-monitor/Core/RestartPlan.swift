@@ -79,19 +79,49 @@ package struct RestartPlan: Hashable, Sendable {
         allowedAt = nil
     }
 
-    /// Takes over what an earlier leader has told of this camera, so that a takeover is no new beginning.
+    /// The camera is in trouble that no restart ends, or has not shown yet that it needs none.
+    package mutating func troubled() { needlessSince = nil }
+
+    /// Takes over what the leader tells of this camera, each time that it does, so that a takeover is no new beginning.
+    /// Called while another one leads.
     package mutating func adopt(_ health: CameraHealth, at now: Now) {
-        guard state == .closed(attempts: 0), allowedAt == nil else { return }
+        needlessSince = nil
         let until = health.backoffUntil.map { min(now.monotonic(at: $0), now.monotonic + Self.openBackoff.most) }
         switch health.breaker {
         case .closed:
-            guard let until, until > now.monotonic else { return }
-            state = .closed(attempts: 1)
-            allowedAt = until
+            if let until, until > now.monotonic {
+                state = .closed(attempts: max(attempts, 1))
+                allowedAt = until
+            } else if health.status == .ok || rounds != nil {
+                state = .closed(attempts: 0)
+                allowedAt = nil
+            }
         case .open, .halfOpen:
-            let until = until ?? now.monotonic + Self.openBackoff.first
-            state = .open(rounds: 1, until: until)
+            let until = until ?? ownUntil ?? now.monotonic + Self.openBackoff.first
+            state = .open(rounds: rounds ?? 1, until: until)
             allowedAt = until
+        }
+    }
+
+    private var attempts: Int {
+        switch state {
+        case .closed(let attempts): attempts
+        case .open, .halfOpen: 0
+        }
+    }
+
+    /// Of a breaker that is not closed.
+    private var rounds: Int? {
+        switch state {
+        case .closed: nil
+        case .open(let rounds, _), .halfOpen(let rounds): rounds
+        }
+    }
+
+    private var ownUntil: MonotonicTime? {
+        switch state {
+        case .open(_, let until): until
+        case .closed, .halfOpen: nil
         }
     }
 
