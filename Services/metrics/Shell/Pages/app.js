@@ -1,36 +1,18 @@
 // The dashboard. It asks for everything once, then follows /events; what is on the page is drawn from `known` alone.
-import { become, bytes, clock, duration, element, sparkline, timeline } from "/plots.js";
+import { become, bytes, clock, duration, element, sparkline } from "/plots.js";
+import { ask } from "/server.js";
+import { Timelines } from "/timelines.js";
 
 const find = (selector) => document.querySelector(selector);
 const known = { cameras: new Map(), nodes: new Map(), ready: false };
+const timelines = new Timelines({ play, notice, drawFiles });
 const eventsMax = 100;
-// What the timelines show: from here, so many hours.
-let from = midnight(new Date());
-let hours = 24;
 const busy = new Set();
 let shown = null;
 let source = null;
 let sourceFor;
 
-function midnight(date) { return new Date(date.getFullYear(), date.getMonth(), date.getDate()); }
-
 // MARK: The server
-
-class Refused extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
-
-async function ask(path, options) {
-  const answer = await fetch(path, { credentials: "same-origin", ...options });
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
-  let message = `${answer.status} ${answer.statusText}`;
-  try { message = (await answer.json()).error.message; } catch { /* Not in the envelope: the status has to do. */ }
-  if (answer.status === 401) signIn();
-  throw new Refused(answer.status, message);
-}
 
 function notice(text) {
   const place = find("#notice");
@@ -109,10 +91,10 @@ function happened(noun, told) {
   const { camera, data } = told;
   if (noun === "segment") {
     if (data.event === "closed") note(`${camera}: file of ${duration(data.duration_seconds)}, ${bytes(data.bytes)}`);
-    refreshSoon(camera);
+    timelines.drawSoon(camera);
   } else if (noun === "gap") {
     note(`${camera}: gap of ${duration(data.seconds)}, ${data.cause.replaceAll("_", " ")}`, true);
-    refreshSoon(camera);
+    timelines.drawSoon(camera);
   } else {
     note(`${camera}: ${data.message}`, true);
   }
@@ -205,7 +187,8 @@ function picture(id, snapshot) {
   if (!snapshot) return element("div", { class: "picture" }, "no snapshot yet");
   const at = encodeURIComponent(snapshot.captured_at);
   return element("div", { class: "picture" }, element("img", {
-    src: `/snapshots/${id}.jpg?at=${at}`, alt: `${id} at ${clock(snapshot.captured_at, true)}`,
+    // Before the address: of many cameras only the pictures are asked for that somebody sees.
+    loading: "lazy", src: `/snapshots/${id}.jpg?at=${at}`, alt: `${id} at ${clock(snapshot.captured_at, true)}`,
   }));
 }
 
@@ -218,59 +201,16 @@ function drawTile(id) {
   if (known.cameras.has(id) && !shown && !find("#tiles").querySelector(`[data-camera="${CSS.escape(id)}"]`)) draw();
 }
 
-// MARK: Recordings of a day
+// MARK: Recordings
 
-const waiting = new Map();
-
-// Several events in a moment are one question.
-function refreshSoon(camera) {
-  clearTimeout(waiting.get(camera));
-  waiting.set(camera, setTimeout(() => drawDay(camera), 400));
-}
-
-// Days are of 23 to 25 hours.
-function end() {
-  return hours === 24 ? new Date(from.getFullYear(), from.getMonth(), from.getDate() + 1)
-    : new Date(from.getTime() + hours * 3600000);
-}
-
-async function drawDay(camera) {
-  if (shown && shown !== camera) return;
-  const place = shown ? find("#detail-timeline") : find("#timelines");
-  const [asked, until] = [from, end()];
-  const query = `camera=${encodeURIComponent(camera)}&from=${from.toISOString()}&to=${until.toISOString()}&limit=1000`;
-  try {
-    const [{ recordings }, { gaps }] = await Promise.all([
-      ask(`/api/v1/recordings?${query}`), ask(`/api/v1/gaps?${query}`)]);
-    if (asked !== from) return;
-    const line = timeline(camera, asked, until, recordings, gaps, play);
-    const old = place.querySelector(`[data-camera="${CSS.escape(camera)}"]`);
-    if (old) become(old, line);
-    else place.append(line);
-    if (shown) drawFiles(recordings);
-  } catch (error) {
-    notice(`The recordings of ${camera} cannot be shown: ${error.message}`);
-  }
-}
-
-function drawFiles(recordings) {
-  find("#files tbody").replaceChildren(...recordings.toReversed().map((file) => element("tr", {},
+function drawFiles(camera, recordings) {
+  if (camera !== shown) return;
+  become(find("#files tbody"), element("tbody", {}, ...recordings.toReversed().map((file) => element("tr", {},
     element("td", {}, clock(file.started_at)), element("td", {}, duration(file.duration_seconds ?? NaN)),
     element("td", {}, bytes(file.bytes ?? NaN)), element("td", {}, file.state),
     element("td", {}, file.url ? element("button", {
       type: "button", "aria-label": `Play the file of ${clock(file.started_at)}`, onclick: () => play(file),
-    }, "Play") : null))));
-}
-
-function drawDays() {
-  const two = (number) => String(number).padStart(2, "0");
-  find("#day").value = `${from.getFullYear()}-${two(from.getMonth() + 1)}-${two(from.getDate())}`;
-  // Places in the order of the names; answers come in any.
-  const cameras = shown ? [shown] : [...known.cameras.keys()].sort();
-  const places = cameras.map((camera) => element("div", { class: "timeline", "data-camera": camera }));
-  find("#timelines").replaceChildren(...(shown ? [] : places));
-  find("#detail-timeline").replaceChildren(...(shown ? places : []));
-  for (const camera of cameras) drawDay(camera);
+    }, "Play") : null)))));
 }
 
 function play(file) {
@@ -387,13 +327,19 @@ function draw() {
     for (const node of known.nodes.keys()) drawNode(node);
     drawTrend();
   }
-  drawDays();
+  drawTimelines();
+}
+
+function drawTimelines() {
+  if (shown) timelines.show([shown], find("#detail-timeline"));
+  else timelines.show([...known.cameras.keys()].sort(), find("#timelines"));
 }
 
 function signIn() {
   if (!find("#signin").open) find("#signin").showModal();
 }
 
+window.addEventListener("unauthorized", signIn);
 find("#signin form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const answer = await fetch("/api/v1/session", {
@@ -423,25 +369,6 @@ find("#player").addEventListener("close", () => {
   video.pause();
   video.removeAttribute("src");
   video.load();
-});
-find("#day").addEventListener("change", (event) => {
-  const [year, month, date] = event.target.value.split("-").map(Number);
-  if (date) { from = new Date(year, month - 1, date); drawDays(); }
-});
-for (const button of document.querySelectorAll("[data-step]")) {
-  button.addEventListener("click", () => {
-    const step = Number(button.dataset.step);
-    from = hours === 24 ? new Date(from.getFullYear(), from.getMonth(), from.getDate() + step)
-      : new Date(from.getTime() + step * hours * 3600000);
-    drawDays();
-  });
-}
-find("#zoom").addEventListener("change", (event) => {
-  hours = Number(event.target.value);
-  // Of today, what has just been.
-  const isToday = midnight(from).getTime() === midnight(new Date()).getTime();
-  from = hours === 24 || !isToday ? midnight(from) : new Date(Date.now() - hours * 3600000 * 0.95);
-  drawDays();
 });
 find("#span").addEventListener("change", drawPlots);
 window.addEventListener("hashchange", () => {
