@@ -4,7 +4,7 @@
 Usage: dashboard.py URL --state FOLDER [--token TOKEN] [--screenshots FOLDER]
 
 The node needs the cameras `front` and `hall`, idle, painted, rotating seldom. FOLDER is its state_dir: the worker of
-`front` is killed once, for a gap. Exit status 0 only if everything held.
+`front` is killed once, for a gap, and so is the broker that it runs. Exit status 0 only if everything held.
 """
 
 import argparse
@@ -115,6 +115,7 @@ class Visit:
         self.detail()
         self.layouts()
         self.stop()
+        self.broker()
         self.quiet()
 
     def sign_in(self):
@@ -301,6 +302,16 @@ class Visit:
         self.browser.click(self.button("record"))
         self.browser.wait("the recording has stopped", lambda: self.browser.run(
             "return document.querySelector('[data-camera=front].tile .badge.off') !== null"))
+
+    def broker(self):
+        # It may be back sooner than a look takes.
+        self.browser.run(
+            "window.seen = []; new MutationObserver(() => window.seen.push(document.querySelector('#link').textContent))"
+            ".observe(document.querySelector('#link'), { childList: true })")
+        self.kill("broker")
+        self.browser.wait("the page says that the broker is gone, and that it is back", lambda: self.browser.run(
+            "return window.seen.slice(-2).join()") == "no connection to the broker,live", 40)
+        print("ok the page says when the broker is gone", flush=True)
 
     def quiet(self):
         problems = [entry["message"] for entry in self.browser.entries("browser") if entry["level"] == "SEVERE"]

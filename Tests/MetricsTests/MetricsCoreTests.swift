@@ -131,6 +131,17 @@ struct MetricsCoreTests {
         #expect(value("storage_left_seconds{node=\"attic\"}") == nil)
     }
 
+    @Test("Listeners hear that the broker went and that it came back, once each")
+    mutating func bus() {
+        func heard(_ event: MetricsEvent) -> [MetricsEffect] { core.handle(event, at: Self.start) }
+        func told(_ isConnected: Bool) -> MetricsEffect {
+            .announce(Announcement(kind: "bus", camera: nil, json: "{\"connected\":\(isConnected)}"))
+        }
+        #expect(heard(.busLost).isEmpty, "there was none yet")
+        #expect(heard(.busConnected) == [told(true)] && heard(.busConnected).isEmpty)
+        #expect(heard(.busLost) == [told(false)] && heard(.busLost).isEmpty)
+    }
+
     // MARK: Bounds
 
     @Test("Cameras that nobody configured make no series without end")

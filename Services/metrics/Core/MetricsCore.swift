@@ -62,9 +62,9 @@ package struct MetricsCore: Sendable {
     package mutating func handle(_ event: MetricsEvent, at now: Now) -> [MetricsEffect] {
         switch event {
         case .busConnected:
-            isBusConnected = true
             hasEverConnected = true
-        case .busLost: isBusConnected = false
+            return bus(isConnected: true)
+        case .busLost: return bus(isConnected: false)
         case .camera(let camera, let report, let json): return told(camera, report, json, at: now)
         case .cameraCleared(let camera, let noun):
             guard cameras[camera] != nil else { return [] }
@@ -89,6 +89,12 @@ package struct MetricsCore: Sendable {
         case .measured(let measurement): fold(measurement)
         }
         return []
+    }
+
+    private mutating func bus(isConnected: Bool) -> [MetricsEffect] {
+        guard isBusConnected != isConnected else { return [] }
+        isBusConnected = isConnected
+        return [.announce(Announcement(kind: "bus", camera: nil, json: "{\"connected\":\(isConnected)}"))]
     }
 
     private mutating func fold(_ measurement: Measurement) {

@@ -96,7 +96,7 @@ package enum MetricsEffect: Hashable, Sendable {
 
 /// One server-sent event.
 package struct Announcement: Hashable, Sendable {
-    /// The noun of the topic.
+    /// The noun of the topic; `bus`: the connection to the broker.
     package var kind: String
     /// Nil: of a node or a service.
     package var camera: CameraID?

@@ -4,7 +4,7 @@ import { ask } from "/server.js";
 import { Timelines } from "/timelines.js";
 
 const find = (selector) => document.querySelector(selector);
-const known = { cameras: new Map(), nodes: new Map(), ready: false };
+const known = { cameras: new Map(), nodes: new Map(), bus: false, ready: false };
 const timelines = new Timelines({ play, notice, drawFiles });
 const eventsMax = 100;
 const busy = new Set();
@@ -26,7 +26,8 @@ async function load() {
     known.cameras = new Map(status.cameras.map((camera) => [camera.id, camera]));
     known.nodes = new Map(status.nodes.map((node) => [node.id, node]));
     known.ready = true;
-    linked(status.bus_connected ? "live" : "no connection to the broker", !status.bus_connected);
+    known.bus = status.bus_connected;
+    drawLink();
     draw();
     follow();
   } catch (error) {
@@ -36,6 +37,9 @@ async function load() {
     }
   }
 }
+
+// The server answers; whether it hears the cameras is another matter.
+function drawLink() { linked(known.bus ? "live" : "no connection to the broker", !known.bus); }
 
 function linked(text, isLost) {
   find("#link").textContent = text;
@@ -49,13 +53,17 @@ function follow() {
   source?.close();
   sourceFor = shown;
   source = new EventSource(shown ? `/events?camera=${encodeURIComponent(shown)}` : "/events");
-  source.onopen = () => linked("live", false);
+  source.onopen = drawLink;
   source.onerror = () => {
     linked("connection lost, trying again", true);
     // A refusal is final for an EventSource; asking for the status says why.
     if (source.readyState === EventSource.CLOSED) setTimeout(load, 3000);
   };
   source.addEventListener("reset", load);
+  source.addEventListener("bus", (event) => {
+    known.bus = JSON.parse(event.data).connected;
+    drawLink();
+  });
   const states = ["availability", "stream", "recording", "viewing", "snapshot", "rotation", "health", "config", "stats"];
   for (const noun of states) source.addEventListener(noun, (event) => changed(noun, JSON.parse(event.data)));
   for (const noun of ["segment", "gap", "error"]) {
