@@ -62,7 +62,9 @@ package enum MetricsEvent: Hashable, Sendable {
     /// A retained state of a camera was taken back.
     case cameraCleared(CameraID, noun: String)
     case storage(NodeID, StorageState, json: String)
+    case storageCleared(NodeID)
     case mediaServer(NodeID, MediaServerState, json: String)
+    case mediaServerCleared(NodeID)
     case service(ServiceAddress, ServiceState, json: String)
     case serviceCleared(ServiceAddress)
     case configuration(ConfigState, json: String)

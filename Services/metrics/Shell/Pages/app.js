@@ -97,6 +97,7 @@ function changed(noun, told) {
 
 function happened(noun, told) {
   const { camera, data } = told;
+  if (!data) return;
   if (noun === "segment") {
     if (data.event === "closed") note(`${camera}: file of ${duration(data.duration_seconds)}, ${bytes(data.bytes)}`);
     timelines.drawSoon(camera);
@@ -110,7 +111,8 @@ function happened(noun, told) {
 
 function changedNode(noun, told) {
   const node = known.nodes.get(told.node) ?? { id: told.node };
-  node[noun] = told.data;
+  if (told.data === null) delete node[noun];
+  else node[noun] = told.data;
   known.nodes.set(node.id, node);
   drawNode(node.id);
 }
@@ -235,13 +237,13 @@ function play(file) {
 
 async function drawNode(id) {
   const node = known.nodes.get(id);
-  if (!node?.storage) return;
+  const old = find("#nodes").querySelector(`[data-node="${CSS.escape(id)}"]`);
+  if (!node?.storage) return old?.remove();
   const { storage } = node;
   const taken = storage.total_bytes - storage.free_bytes;
   const left = node.storage_left_seconds ? `, full in ${duration(node.storage_left_seconds)} at this rate` : "";
   const text = `${bytes(storage.free_bytes)} of ${bytes(storage.total_bytes)} free${left}. Recordings take `
     + `${bytes(storage.used_bytes)}${storage.oldest_at ? `, the oldest is of ${clock(storage.oldest_at, true)}` : ""}.`;
-  const old = find("#nodes").querySelector(`[data-node="${CSS.escape(id)}"]`);
   const fresh = element("div", { class: "node", "data-node": id },
     element("div", { class: "bar" }, element("h3", {}, id),
       element("span", { class: `badge ${storage.status === "ok" ? "good" : "bad"}` }, `storage ${storage.status}`)),
@@ -386,11 +388,25 @@ window.addEventListener("hashchange", () => {
   find("#main").focus();
 });
 find("#signout").hidden = sessionStorage.getItem("signed-in") === null;
+// Of what has taken everything back that it had said, nothing is left.
+function forgetAllBut(ids) {
+  const gone = [...known.cameras.keys()].filter((id) => !ids.has(id));
+  for (const id of gone) {
+    known.cameras.delete(id);
+    find("#tiles").querySelector(`[data-camera="${CSS.escape(id)}"]`)?.remove();
+  }
+  if (!gone.length) return;
+  find("#nothing").hidden = ids.size > 0;
+  drawTimelines();
+}
+
 // The overview hears no telemetry; it looks now and then.
 async function refresh() {
   if (!known.ready || shown || document.hidden) return;
   try {
-    for (const camera of (await ask("/api/v1/cameras")).cameras) {
+    const { cameras } = await ask("/api/v1/cameras");
+    forgetAllBut(new Set(cameras.map((camera) => camera.id)));
+    for (const camera of cameras) {
       known.cameras.set(camera.id, camera);
       drawTile(camera.id);
     }
