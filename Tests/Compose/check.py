@@ -172,6 +172,8 @@ def linked_packages(path):
 def check_series(folder, path):
     check_rules = output("promtool", "check", "config", f"{folder}/prometheus/prometheus.yml")
     check("promtool takes configuration and alerts", check_rules.returncode == 0, check_rules.stdout + check_rules.stderr)
+    told = output("promtool", "test", "rules", f"{ROOT}/Tests/Compose/alerts.yml")
+    check("the alerts say what they should of made-up series", told.returncode == 0, told.stdout + told.stderr)
     board = json.loads(read(f"{folder}/grafana/dashboards/framekeeper.json"))
     places = [panel["gridPos"] for panel in board["panels"]]
     check("no two panels of the dashboard overlap", not any(

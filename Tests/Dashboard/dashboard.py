@@ -4,7 +4,7 @@
 Usage: dashboard.py URL --state FOLDER [--token TOKEN] [--screenshots FOLDER]
 
 The node needs the cameras `front` and `hall`, idle, painted, rotating seldom. FOLDER is its state_dir: the worker of
-`front` is killed once, for a gap. Exit status 0 only if everything held.
+`front` is killed once, for a gap, and so is the broker that it runs. Exit status 0 only if everything held.
 """
 
 import argparse
@@ -28,6 +28,65 @@ def check(what, holds, detail=""):
     print(f"ok {what} {detail}".rstrip(), flush=True)
 
 
+# A server of many files in the place of the real one, for as long as this runs.
+CROWD = """
+const { gapsOf, Questions, recordingsOf } = await import("/server.js");
+const real = window.fetch;
+const seen = { refused: 0, waited: 0, most: 0, asked: 0 };
+const midnight = new Date(new Date().setHours(0, 0, 0, 0)).getTime();
+const at = (index) => new Date(midnight + index * 20000).toISOString();
+const camera = "front";
+const file = (index) => ({ id: `x_${index}`, camera, state: "closed", started_at: at(index), ended_at: at(index + 1) });
+const gap = (index) => ({ camera, session: "x", from: at(index), to: at(index + 0.5), seconds: 10, cause: "overrun" });
+const page = (key, count, row, from) => {
+  // As the ledger answers: what reaches beyond the moment, earliest first.
+  const first = Math.max(0, Math.floor((Date.parse(from) - midnight) / 20000));
+  const rows = Array.from({ length: count - first }, (_, place) => row(first + place));
+  return { [key]: rows.slice(0, 1000), more: rows.length > 1000 };
+};
+window.fetch = async (path, options) => {
+  const { pathname, searchParams: query } = new URL(path, location);
+  if (pathname === "/api/v1/gaps") return Response.json(page("gaps", 1500, gap, query.get("from")));
+  if (pathname !== "/api/v1/recordings") return real(path, options);
+  if (seen.refused === 0) {
+    seen.refused += 1;
+    return Response.json({ error: { message: "too many" } }, { status: 429, headers: { "Retry-After": "1" } });
+  }
+  return Response.json(page("recordings", 2500, file, query.get("from")));
+};
+try {
+  const query = { camera, from: at(0), to: at(4320) };
+  const begin = performance.now();
+  seen.files = (await recordingsOf(query)).length;
+  seen.waited = (performance.now() - begin) / 1000;
+  seen.gaps = (await gapsOf(query)).length;
+  document.querySelector("#zoom").dispatchEvent(new Event("change"));
+  const line = () => document.querySelector(".timeline[data-camera=front]").ariaLabel ?? "";
+  while (!line().includes("2500 files") && performance.now() - begin < 10000) await new Promise(requestAnimationFrame);
+  seen.label = line();
+} finally {
+  window.fetch = real;
+}
+document.querySelector("#zoom").dispatchEvent(new Event("change"));
+const questions = new Questions(4);
+let running = 0;
+await Promise.all(Array.from({ length: 200 }, (_, subject) => [0, 1].map((round) => new Promise((resolve) => {
+  const isReplaced = round === 0 && subject >= 4;
+  questions.wish(subject, async () => {
+    running += 1;
+    seen.asked += 1;
+    seen.most = Math.max(seen.most, running);
+    if (isReplaced) seen.asked = Infinity;
+    await new Promise((done) => { setTimeout(done, 5); });
+    running -= 1;
+    resolve();
+  });
+  if (isReplaced) resolve();
+}))).flat());
+return seen;
+"""
+
+
 class Visit:
     def __init__(self, browser, options):
         self.browser = browser
@@ -48,12 +107,15 @@ class Visit:
         self.snapshot()
         self.rotate()
         self.gap()
+        self.moves()
+        self.crowd()
         self.play()
         self.keyboard()
         self.readable()
         self.detail()
         self.layouts()
         self.stop()
+        self.broker()
         self.quiet()
 
     def sign_in(self):
@@ -117,9 +179,12 @@ class Visit:
         started = time.monotonic()
         self.browser.wait(what, lambda: time.monotonic() - started >= after and look(), 20 + after)
 
-    def gap(self):
-        with open(os.path.join(self.state, "run", "capture-worker.front.pid"), encoding="utf-8") as file:
+    def kill(self, name):
+        with open(os.path.join(self.state, "run", f"{name}.pid"), encoding="utf-8") as file:
             os.kill(int(file.read().split()[0]), signal.SIGKILL)
+
+    def gap(self):
+        self.kill("capture-worker.front")
         self.browser.wait("the tile shows that the worker went", lambda: self.browser.run(
             "return document.querySelector('[data-camera=front].tile .badge.offline') !== null"))
         self.browser.wait("the tile shows that it records again", lambda: self.browser.run(
@@ -131,6 +196,36 @@ class Visit:
         check("the timeline shows a gap with its cause", "worker died" in gap, f"({gap})")
         events = self.text("#events")
         check("the events tell it", "gap of" in events)
+
+    def moves(self):
+        """What the page does every minute it also does when it is seen again."""
+        again = "document.dispatchEvent(new Event('visibilitychange'));"
+        look = (again + "const file = document.querySelector('.timeline[data-camera=front] button.%s');"
+                "return Number.parseFloat(file.style.%s)")
+        before = self.browser.run(look % ("closed", "left"))
+        self.browser.wait("an hour moves on with time", lambda: self.browser.run(look % ("closed", "left")) < before)
+        self.browser.run("const zoom = document.querySelector('#zoom'); zoom.value = '24';"
+                         "zoom.dispatchEvent(new Event('change'))")
+        first, _ = self.browser.wait("the day is there", lambda: self.browser.run(
+            "return document.querySelectorAll('.timeline button.open').length === 1"
+            " && document.querySelector('.hours').textContent.slice(0, 5)"))
+        check("a day begins at 00:00", first == "00:00", first)
+        width = self.browser.run(look % ("open", "width"))
+        self.browser.wait("the open file grows", lambda: self.browser.run(look % ("open", "width")) > width)
+        print("ok timelines move with time", flush=True)
+
+    def crowd(self):
+        """More files than one answer holds, a server that has had enough, and more cameras than may ask at once."""
+        seen = self.browser.run(CROWD)
+        check("a day of 2500 files is shown whole", seen["files"] == 2500 and "2500 files" in seen["label"], str(seen))
+        check("gaps too", seen["gaps"] == 1500)
+        check("an answer of 429 is waited for", seen["refused"] == 1 and seen["waited"] >= 1)
+        check("four questions at a time, the newest of each camera", seen["most"] == 4 and seen["asked"] == 204,
+              str(seen))
+        self.browser.wait("the real day is there again", lambda: "2500" not in self.browser.run(
+            "return document.querySelector('.timeline[data-camera=front]').ariaLabel ?? '2500'"))
+        check("pictures are asked for when they are seen", self.browser.run(
+            "return document.querySelector('.tile img').loading === 'lazy'"))
 
     def play(self):
         self.browser.run(
@@ -207,6 +302,16 @@ class Visit:
         self.browser.click(self.button("record"))
         self.browser.wait("the recording has stopped", lambda: self.browser.run(
             "return document.querySelector('[data-camera=front].tile .badge.off') !== null"))
+
+    def broker(self):
+        # It may be back sooner than a look takes.
+        self.browser.run(
+            "window.seen = []; new MutationObserver(() => window.seen.push(document.querySelector('#link').textContent))"
+            ".observe(document.querySelector('#link'), { childList: true })")
+        self.kill("broker")
+        self.browser.wait("the page says that the broker is gone, and that it is back", lambda: self.browser.run(
+            "return window.seen.slice(-2).join()") == "no connection to the broker,live", 40)
+        print("ok the page says when the broker is gone", flush=True)
 
     def quiet(self):
         problems = [entry["message"] for entry in self.browser.entries("browser") if entry["level"] == "SEVERE"]

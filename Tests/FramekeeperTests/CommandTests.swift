@@ -24,6 +24,11 @@ struct CommandTests {
         // What the scripts ask the executable itself.
         let cameras = try fixture.run("---completion", "snapshot", "--", "positional@0", "1", "0", "snapshot", "")
         #expect(cameras.output.split(separator: "\n").contains("front") && cameras.output.contains("hall"))
+        for command in ["list", "verify", "export"] {
+            let asked = ["recordings", command, "--camera"]
+            let found = try fixture.run(["---completion"] + asked[..<2] + ["--", "--camera", "3", "0"] + asked + [""])
+            #expect(found.output.contains("front") && found.output.contains("hall"), "\(command): \(found)")
+        }
         let groups = try fixture.run(
             "---completion", "record", "start", "--", "--group", "3", "0", "record", "start", "--group", "")
         #expect(groups.output.contains("outside") && groups.output.contains("all"))

@@ -94,6 +94,13 @@ struct TextTests {
         #expect(StatusBoard().lines(now: now) == ["no cameras"])
     }
 
+    @Test("What came over the bus cannot steer the terminal")
+    func controls() {
+        var table = TextTable("NAME")
+        table.add("\u{1B}[2J\u{9B}31mno\nroom\u{7F}ü")
+        #expect(table.lines == ["NAME", " [2J 31mno room ü"])
+    }
+
     @Test("A service that comes again takes the place of its old line")
     func services() {
         let now = WallTime(milliseconds: 1_772_368_200_000)

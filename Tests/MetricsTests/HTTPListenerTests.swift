@@ -115,6 +115,29 @@ final class HTTPListenerTests: Sendable {
         await listener.stop()
     }
 
+    @Test("Who only keeps a connection makes room for who needs one, the longest idle first")
+    func idleMakesRoom() async throws {
+        let listener = try await listener(HTTPLimits(connections: 3, connectionsPerPeer: 3))
+        let request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+        let busy = try PlainSocket(port: port)
+        try busy.send(request)
+        try await eventually("it is there") { listener.openConnections == 1 }
+        var idle: [PlainSocket] = []
+        for _ in 0..<2 {
+            let client = try PlainSocket(port: port)
+            try client.send(request + "ab")
+            try await eventually("it has its answer") { client.receive()?.hasSuffix("ab") == true }
+            idle.append(client)
+        }
+        try await eventually("one more is served") { (try? await self.echo()) == "hello" }
+        try await eventually("the first of the idle ones has gone") { idle[0].receive() == nil }
+        try busy.send("cd")
+        try await eventually("who was at work still is") { busy.receive()?.hasSuffix("cd") == true }
+        try idle[1].send(request + "ef")
+        try await eventually("and so is the other idle one") { idle[1].receive()?.hasSuffix("ef") == true }
+        await listener.stop()
+    }
+
     @Test("What is no request is refused and ends the connection; a large body is not read for a second request")
     func malformed() async throws {
         let listener = try await listener()

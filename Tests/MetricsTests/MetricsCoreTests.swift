@@ -131,6 +131,53 @@ struct MetricsCoreTests {
         #expect(value("storage_left_seconds{node=\"attic\"}") == nil)
     }
 
+    @Test("Listeners hear that the broker went and that it came back, once each")
+    mutating func bus() {
+        func heard(_ event: MetricsEvent) -> [MetricsEffect] { core.handle(event, at: Self.start) }
+        func told(_ isConnected: Bool) -> MetricsEffect {
+            .announce(Announcement(kind: "bus", camera: nil, json: "{\"connected\":\(isConnected)}"))
+        }
+        #expect(heard(.busLost).isEmpty, "there was none yet")
+        #expect(heard(.busConnected) == [told(true)] && heard(.busConnected).isEmpty)
+        #expect(heard(.busLost) == [told(false)] && heard(.busLost).isEmpty)
+    }
+
+    @Test("What a node takes back is in no series and no document any more, and listeners hear it")
+    mutating func nodeCleared() {
+        let attic = NodeID(unchecked: "attic")
+        let storage = StorageState(totalBytes: 9, freeBytes: 8, usedBytes: 1, oldestAt: nil, status: .full)
+        let server = MediaServerState(reachable: false, breaker: .open, mode: .api)
+        _ = core.handle(.storage(attic, storage, json: "{\"status\":\"full\"}"), at: Self.start)
+        _ = core.handle(.mediaServer(attic, server, json: "{\"mode\":\"api\"}"), at: Self.start)
+        #expect(value("media_server_reachable{node=\"attic\"}") == "0")
+        let json = "{\"node\":\"attic\",\"data\":null}"
+        #expect(
+            core.handle(.mediaServerCleared(attic), at: Self.start) == [
+                .announce(Announcement(kind: "mediamtx", camera: nil, json: json))
+            ])
+        #expect(value("media_server_reachable{node=\"attic\"}") == nil)
+        #expect(!core.statusDocument(at: Self.start).contains("mediamtx"))
+        #expect(value("storage_free_bytes{node=\"attic\"}") == "8", "the rest is as it was")
+        #expect(
+            core.handle(.storageCleared(attic), at: Self.start) == [
+                .announce(Announcement(kind: "storage", camera: nil, json: json))
+            ])
+        #expect(value("storage_free_bytes{node=\"attic\"}") == nil)
+        #expect(core.statusDocument(at: Self.start).contains("\"nodes\":[]"))
+        #expect(core.handle(.storageCleared(attic), at: Self.start).isEmpty)
+    }
+
+    @Test("What a camera takes back is told with the camera's name")
+    mutating func cameraCleared() {
+        told(.health(CameraHealth(status: .failing)))
+        let json = "{\"camera\":\"front\",\"data\":null}"
+        #expect(
+            core.handle(.cameraCleared(Self.front, noun: "health"), at: Self.start) == [
+                .announce(Announcement(kind: "health", camera: Self.front, json: json))
+            ])
+        #expect(value("health_status{camera=\"front\",status=\"failing\"}") == nil)
+    }
+
     // MARK: Bounds
 
     @Test("Cameras that nobody configured make no series without end")
@@ -209,14 +256,24 @@ struct MetricsCoreTests {
 
     @Test("Who was away for a moment gets what came since; who was away for long is told so")
     func eventLog() {
-        var log = EventLog()
-        #expect(log.since(0) == [] && log.since(7) == nil)
+        var log = EventLog(start: WallTime(milliseconds: 5_000_000))
+        #expect(log.since(5_000_000) == [] && log.since(5_000_007) == nil)
         for number in 1...10_000 {
             let entry = log.add(Announcement(kind: "gap", camera: nil, json: "\(number)"))
-            #expect(entry.number == UInt64(number))
+            #expect(entry.number == 5_000_000 + UInt64(number))
         }
-        #expect(log.since(9_997)?.map(\.announcement.json) == ["9998", "9999", "10000"])
-        #expect(log.since(10_000) == [] && log.since(1) == nil && log.since(10_001) == nil)
+        #expect(log.since(log.last - 3)?.map(\.announcement.json) == ["9998", "9999", "10000"])
+        #expect(log.since(log.last) == [] && log.since(5_000_001) == nil && log.since(log.last + 1) == nil)
         #expect((log.since(log.last - 200)?.count ?? 0) == 200)
+    }
+
+    @Test("The last number that somebody has of an earlier run is of no use, however much that one had to say")
+    func eventLogAfterRestart() {
+        var earlier = EventLog(start: Self.start.wall)
+        for _ in 0..<500 { _ = earlier.add(Announcement(kind: "gap", camera: nil, json: "0")) }
+        var later = EventLog(start: Self.start.wall + .seconds(1))
+        #expect(later.since(earlier.last) == nil)
+        for _ in 0..<500 { _ = later.add(Announcement(kind: "gap", camera: nil, json: "0")) }
+        #expect(later.since(earlier.last) == nil)
     }
 }

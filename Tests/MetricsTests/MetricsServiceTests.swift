@@ -86,6 +86,26 @@ final class MetricsServiceTests {
         await fixture.stop()
     }
 
+    @Test("A node's state that the broker does not keep any more is not shown any more")
+    func takenBack() async throws {
+        try await fixture.start()
+        let node = MetricsFixture.node
+        fixture.worker.publish(MediaServerState(reachable: false, breaker: .open, mode: .api), to: node)
+        let storage = StorageState(totalBytes: 9, freeBytes: 8, usedBytes: 1, oldestAt: nil, status: .full)
+        fixture.worker.publish(storage, to: node)
+        try await eventually("both are there") { [fixture] in
+            let series = try await fixture.get("/metrics").body
+            return series.contains("_media_server_reachable{") && series.contains("_storage_free_bytes{")
+        }
+        fixture.worker.clear(MediaServerState.self, at: node)
+        fixture.worker.clear(StorageState.self, at: node)
+        try await eventually("both are gone") { [fixture] in
+            let series = try await fixture.get("/metrics").body
+            return !series.contains("_media_server_reachable{") && !series.contains("_storage_free_bytes{")
+        }
+        await fixture.stop()
+    }
+
     // MARK: Commands
 
     @Test("A command goes to the bus as it is, and its answer comes back; a bad one does not leave the house")

@@ -49,11 +49,17 @@ package struct StatusBoard: Sendable, Hashable, Codable {
     package private(set) var services: [Service] = []
     package private(set) var storage: [Storage] = []
     package private(set) var mediaServers: [MediaServer] = []
+    private var expected: Set<CameraID> = []
+
+    private enum CodingKeys: CodingKey { case cameras, services, storage, mediaServers }
 
     package init() {}
 
     /// Makes sure that a camera has its line, also when its worker has never spoken.
-    package mutating func expect(_ camera: CameraID) { update(camera) { _ in } }
+    package mutating func expect(_ camera: CameraID) {
+        expected.insert(camera)
+        update(camera) { _ in }
+    }
 
     package mutating func update(_ camera: CameraID, _ change: (inout Camera) -> Void) {
         let index = cameras.firstIndex { $0.camera >= camera } ?? cameras.endIndex
@@ -80,6 +86,21 @@ package struct StatusBoard: Sendable, Hashable, Codable {
         mediaServers.append(MediaServer(node: node, mediaServer: state))
         mediaServers.sort { $0.node < $1.node }
     }
+
+    /// Takes back what a camera has said; a camera that nobody expects and that says nothing more has no line.
+    package mutating func clear(_ camera: CameraID, _ change: (inout Camera) -> Void) {
+        guard let index = cameras.firstIndex(where: { $0.camera == camera }) else { return }
+        change(&cameras[index])
+        if cameras[index] == Camera(camera: camera), !expected.contains(camera) { cameras.remove(at: index) }
+    }
+
+    package mutating func remove(_ address: ServiceAddress) {
+        services.removeAll { $0.service == address.service && $0.instance == address.instance }
+    }
+
+    package mutating func removeStorage(of node: NodeID) { storage.removeAll { $0.node == node } }
+
+    package mutating func removeMediaServer(of node: NodeID) { mediaServers.removeAll { $0.node == node } }
 
     /// Four tables; a table without rows is left out.
     /// - Parameters:

@@ -17,7 +17,8 @@ package struct TextTable: Sendable, Hashable {
         }
     }
 
-    package mutating func add(_ cells: String...) { rows.append(cells) }
+    /// What came over the bus may hold anything; a cell holds one line of it.
+    package mutating func add(_ cells: String...) { rows.append(cells.map(\.withoutControls)) }
 
     /// Without the lines' ends; no trailing spaces.
     package var lines: [String] { lines(width: nil) { $0 } }
@@ -53,6 +54,18 @@ package struct TextTable: Sendable, Hashable {
             owed += title.side == .left ? fill : 0
         }
         return line
+    }
+}
+
+extension String {
+    /// For a terminal: one line, spaces in the place of control characters.
+    package var withoutControls: String {
+        var flat = ""
+        for scalar in unicodeScalars {
+            let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
+            flat.unicodeScalars.append(isControl ? " " : scalar)
+        }
+        return flat
     }
 }
 

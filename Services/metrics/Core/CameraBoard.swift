@@ -87,6 +87,7 @@ struct CameraBoard: Hashable, Sendable {
         case "stream": stream = nil
         case "recording": recording = nil
         case "viewing": viewers = nil
+        case "stats": stats = nil
         case "health": health = nil
         default: break
         }

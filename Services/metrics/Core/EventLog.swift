@@ -1,16 +1,20 @@
+package import Domain
+
 /// The newest announcements with their numbers, so that a browser that was away for a moment goes on where it was.
 package struct EventLog: Hashable, Sendable {
     package struct Entry: Hashable, Sendable {
-        /// Grows by one; from 1.
+        /// Grows by one.
         package var number: UInt64
         package var announcement: Announcement
     }
 
     package static let entriesMax = 512
-    package private(set) var last: UInt64 = 0
+    package private(set) var last: UInt64
     private var entries: [Entry] = []
 
-    package init() {}
+    /// - Parameter start: the beginning of this run, from which numbers go on: those of an earlier run, which had fewer
+    ///   than one announcement a millisecond, are all smaller.
+    package init(start: WallTime) { last = UInt64(max(start.milliseconds, 0)) }
 
     package mutating func add(_ announcement: Announcement) -> Entry {
         last += 1

@@ -62,23 +62,26 @@ package struct MetricsCore: Sendable {
     package mutating func handle(_ event: MetricsEvent, at now: Now) -> [MetricsEffect] {
         switch event {
         case .busConnected:
-            isBusConnected = true
             hasEverConnected = true
-        case .busLost: isBusConnected = false
+            return bus(isConnected: true)
+        case .busLost: return bus(isConnected: false)
         case .camera(let camera, let report, let json): return told(camera, report, json, at: now)
         case .cameraCleared(let camera, let noun):
             guard cameras[camera] != nil else { return [] }
             cameras[camera]?.clear(noun)
             if cameras[camera]?.isKnown == false, !configured.contains(camera) { cameras[camera] = nil }
-            return [.announce(Announcement(kind: noun, camera: camera, json: "null"))]
+            let json = named("camera", camera.rawValue, "null")
+            return [.announce(Announcement(kind: noun, camera: camera, json: json))]
         case .storage(let node, let state, let json):
             guard take(node) else { return [] }
             nodes[node]?.fold(state, json: json, at: now.monotonic)
-            return [.announce(Announcement(kind: "storage", camera: nil, json: named("node", node.rawValue, json)))]
+            return [announce("storage", of: node, json)]
+        case .storageCleared(let node): return cleared("storage", of: node) { $0.clearStorage() }
         case .mediaServer(let node, let state, let json):
             guard take(node) else { return [] }
             nodes[node]?.fold(state, json: json)
-            return [.announce(Announcement(kind: "mediamtx", camera: nil, json: named("node", node.rawValue, json)))]
+            return [announce("mediamtx", of: node, json)]
+        case .mediaServerCleared(let node): return cleared("mediamtx", of: node) { $0.clearMediaServer() }
         case .service(let address, let state, let json): return told(address, state, json)
         case .serviceCleared(let address): services[address] = nil
         case .configuration(let state, let json):
@@ -89,6 +92,12 @@ package struct MetricsCore: Sendable {
         case .measured(let measurement): fold(measurement)
         }
         return []
+    }
+
+    private mutating func bus(isConnected: Bool) -> [MetricsEffect] {
+        guard isBusConnected != isConnected else { return [] }
+        isBusConnected = isConnected
+        return [.announce(Announcement(kind: "bus", camera: nil, json: "{\"connected\":\(isConnected)}"))]
     }
 
     private mutating func fold(_ measurement: Measurement) {
@@ -158,6 +167,19 @@ package struct MetricsCore: Sendable {
         }
         nodes[node] = NodeBoard()
         return true
+    }
+
+    private mutating func cleared(
+        _ noun: String, of node: NodeID, _ clear: (inout NodeBoard) -> Void
+    ) -> [MetricsEffect] {
+        guard var board = nodes[node] else { return [] }
+        clear(&board)
+        nodes[node] = board.isKnown ? board : nil
+        return [announce(noun, of: node, "null")]
+    }
+
+    private func announce(_ noun: String, of node: NodeID, _ json: String) -> MetricsEffect {
+        .announce(Announcement(kind: noun, camera: nil, json: named("node", node.rawValue, json)))
     }
 
     private func named(_ key: String, _ name: String, _ json: String) -> String {

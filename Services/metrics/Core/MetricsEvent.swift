@@ -62,7 +62,9 @@ package enum MetricsEvent: Hashable, Sendable {
     /// A retained state of a camera was taken back.
     case cameraCleared(CameraID, noun: String)
     case storage(NodeID, StorageState, json: String)
+    case storageCleared(NodeID)
     case mediaServer(NodeID, MediaServerState, json: String)
+    case mediaServerCleared(NodeID)
     case service(ServiceAddress, ServiceState, json: String)
     case serviceCleared(ServiceAddress)
     case configuration(ConfigState, json: String)
@@ -96,7 +98,7 @@ package enum MetricsEffect: Hashable, Sendable {
 
 /// One server-sent event.
 package struct Announcement: Hashable, Sendable {
-    /// The noun of the topic.
+    /// The noun of the topic; `bus`: the connection to the broker.
     package var kind: String
     /// Nil: of a node or a service.
     package var camera: CameraID?

@@ -33,6 +33,19 @@ struct NodeBoard: Hashable, Sendable {
         mediaServerText = json
     }
 
+    mutating func clearStorage() {
+        storage = nil
+        storageText = nil
+        free = []
+    }
+
+    mutating func clearMediaServer() {
+        mediaServer = nil
+        mediaServerText = nil
+    }
+
+    var isKnown: Bool { storage != nil || mediaServer != nil }
+
     /// Seconds until the file system is full, if it goes on as over the last day; nil while it does not fill up, or
     /// while too little is known. What retention deletes is counted in: a full but tidy disk does not fill up.
     var secondsLeft: Double? {

@@ -25,6 +25,8 @@ package enum Route: Hashable, Sendable {
         case index = ""
         case script = "app.js"
         case plots = "plots.js"
+        case server = "server.js"
+        case timelines = "timelines.js"
         case style = "app.css"
         case icon = "icon.svg"
     }

@@ -1,3 +1,4 @@
+internal import Domain
 internal import Glibc
 internal import MetricsCore
 internal import Synchronization
@@ -10,12 +11,15 @@ final class EventFan: Sendable {
     static let listenersMax = 32
 
     private struct State {
-        var log = EventLog()
+        var log: EventLog
         var listeners: [Int: EventSubscription] = [:]
         var next = 0
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+
+    /// - Parameter start: of this run of the service.
+    init(start: WallTime) { state = Mutex(State(log: EventLog(start: start))) }
 
     var count: Int { state.withLock { $0.listeners.count } }
 
@@ -70,7 +74,12 @@ final class EventSubscription: @unchecked Sendable {
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        // The clock that nobody sets.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -118,7 +127,7 @@ final class EventSubscription: @unchecked Sendable {
         locked {
             if queue.isEmpty, !isFinished {
                 var until = timespec()
-                clock_gettime(CLOCK_REALTIME, &until)
+                clock_gettime(CLOCK_MONOTONIC, &until)
                 until.tv_sec += Self.silenceSecondsMax
                 pthread_cond_timedwait(condition, mutex, &until)
             }

@@ -25,6 +25,7 @@ struct HTTPConversation {
 
     mutating func run() {
         for number in 1...Self.requestsMax {
+            if number > 1, buffer.isEmpty { socket.rest(since: ServiceClock.now().monotonic) }
             do throws(HTTPSocket.Ended) {
                 guard try exchange(isLast: number == Self.requestsMax) else { return }
             } catch {
@@ -54,6 +55,7 @@ struct HTTPConversation {
     private mutating func nextRequest() throws(HTTPSocket.Ended) -> Result<HTTPRequest, HTTPRequestHead.Fault> {
         if buffer.isEmpty {
             buffer = try socket.read(atMost: HTTPRequestHead.bytesMax, until: deadline(socket.limits.idle))
+            socket.rest(since: nil)
         }
         let headDeadline = deadline(socket.limits.request)
         var end = HTTPRequestHead.end(in: buffer)

@@ -9,8 +9,9 @@ internal import Synchronization
 ///
 /// Not the package that serves the config-writer's hooks: that one bounds neither connections nor the length of a head,
 /// and waits for ever on whoever reads slowly; nor one with an event loop, which would be most of this process.
-/// Invariants: at most `HTTPLimits.connections` threads; one more connection is answered 503 at once; every read and
-/// write ends in time; a port that is taken costs a line in the log and is tried again.
+/// Invariants: at most `HTTPLimits.connections` connections; one more takes the place of the one that has been idle the
+/// longest after an answer, or is answered 503 at once; every read and write ends in time; a port that is taken costs a
+/// line in the log and is tried again.
 final class HTTPListener: Sendable {
     static let retry = Backoff(first: .seconds(1), most: .seconds(30))
 
@@ -146,9 +147,7 @@ final class HTTPListener: Sendable {
 
     private func take(_ socket: HTTPSocket) {
         let number = state.withLock { state -> Int? in
-            let own = state.connections.values.reduce(0) { $0 + ($1.peer == socket.peer ? 1 : 0) }
-            guard !state.isStopped, state.connections.count < limits.connections, own < limits.connectionsPerPeer
-            else { return nil }
+            guard !state.isStopped, makeRoom(for: socket.peer, in: &state) else { return nil }
             state.next += 1
             state.connections[state.next] = socket
             return state.next
@@ -160,6 +159,18 @@ final class HTTPListener: Sendable {
             state.withLock { $0.connections[number] = nil }
             socket.close()
         }
+    }
+
+    /// - Returns: false if there is none, and nobody idle who could go.
+    private func makeRoom(for peer: String, in state: inout State) -> Bool {
+        let own = state.connections.filter { $0.value.peer == peer }
+        let crowd = own.count >= limits.connectionsPerPeer ? own : state.connections
+        guard own.count >= limits.connectionsPerPeer || crowd.count >= limits.connections else { return true }
+        let idle = crowd.compactMap { number, socket in socket.idleSince.map { (number, since: $0) } }
+        guard let (number, _) = idle.min(by: { $0.since < $1.since }) else { return false }
+        // While it is listed its descriptor is its own. Its thread ends at once.
+        state.connections.removeValue(forKey: number)?.interrupt()
+        return true
     }
 
     private func turnAway(_ socket: HTTPSocket) {

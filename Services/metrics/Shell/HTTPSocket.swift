@@ -1,6 +1,7 @@
 internal import Domain
 internal import Glibc
 internal import ServiceKit
+internal import Synchronization
 
 /// How much of this process anybody may take.
 struct HTTPLimits: Sendable {
@@ -18,7 +19,7 @@ struct HTTPLimits: Sendable {
 
 /// One accepted connection: bytes in and out, each with a limit of time, so that nobody holds a thread for ever.
 ///
-/// Used by one thread at a time, but for `interrupt`, which may come from any.
+/// Used by one thread at a time, but for `interrupt` and `idleSince`, which may come from any.
 final class HTTPSocket: Sendable {
     static let pieceBytes = 64 * 1024
 
@@ -33,6 +34,8 @@ final class HTTPSocket: Sendable {
     /// The other side's address, for budgets; never shown to anybody.
     let peer: String
     let limits: HTTPLimits
+    /// Since when it has been waiting for a request after its last answer; nil: it is new or at work.
+    private let restsSince = Mutex<MonotonicTime?>(nil)
 
     /// Takes the descriptor over.
     init(descriptor: Int32, peer: String, limits: HTTPLimits) {
@@ -51,6 +54,10 @@ final class HTTPSocket: Sendable {
 
     /// Wakes the thread that reads or writes: for it the connection has ended.
     func interrupt() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    var idleSince: MonotonicTime? { restsSince.withLock { $0 } }
+
+    func rest(since moment: MonotonicTime?) { restsSince.withLock { $0 = moment } }
 
     /// Waits for bytes and takes what is there, at most `count`.
     func read(atMost count: Int, until deadline: MonotonicTime) throws(Ended) -> [UInt8] {

@@ -39,14 +39,19 @@ final class HistoryKeeper: Sendable {
                 try store.add(samples)
                 board.take(.measured(.historyWritten(samples: samples.count)))
             }
-            try prune(store)
         } catch {
+            // One transaction: what threw has written nothing.
             board.putBack(samples)
             board.take(.measured(.historyFailed))
-            logger.error("the history cannot be written", metadata: ["reason": "\(error)"])
-            // A file that was damaged meanwhile is moved aside when it is opened again.
-            state.withLock { $0.store = nil }
+            return failed("the history cannot be written", error)
         }
+        do throws(CodedError) { try prune() } catch { failed("the history cannot be pruned", error) }
+    }
+
+    private func failed(_ what: String, _ error: CodedError) {
+        logger.error("\(what)", metadata: ["reason": "\(error)"])
+        // A file that was damaged meanwhile is moved aside when it is opened again. For want of room nothing is.
+        if error.code != .storageFull { state.withLock { $0.store = nil } }
     }
 
     /// As JSON: columns of the same length, nil where nothing was measured.
@@ -90,13 +95,13 @@ final class HistoryKeeper: Sendable {
         }
     }
 
-    private func prune(_ store: HistoryStore) throws(CodedError) {
+    private func prune() throws(CodedError) {
         let now = ServiceClock.now()
         let isDue = state.withLock { state in
-            if let last = state.prunedAt, now.monotonic - last < Self.pruneInterval { return false }
-            state.prunedAt = now.monotonic
-            return true
+            state.prunedAt.map { now.monotonic - $0 >= Self.pruneInterval } ?? true
         }
-        if isDue { try store.prune(at: now.wall) }
+        guard isDue else { return }
+        try opened().prune(at: now.wall)
+        state.withLock { $0.prunedAt = now.monotonic }
     }
 }

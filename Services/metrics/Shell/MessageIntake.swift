@@ -74,10 +74,7 @@ struct MessageIntake {
     // MARK: Nodes and services
 
     private static func node(_ message: InboundMessage) -> Read? {
-        if let address = ServiceState.address(from: message.topic), message.payload.isEmpty {
-            return .event(.serviceCleared(address))
-        }
-        guard !message.payload.isEmpty else { return nil }
+        guard !message.payload.isEmpty else { return cleared(message.topic) }
         if StorageState.address(from: message.topic) != nil {
             return event(message, StorageState.self) { .storage($0, $1, json: $2) }
         } else if MediaServerState.address(from: message.topic) != nil {
@@ -87,6 +84,14 @@ struct MessageIntake {
         } else if ConfigState.address(from: message.topic) != nil {
             return event(message, ConfigState.self) { .configuration($1, json: $2) }
         }
+        return nil
+    }
+
+    /// Taken back: a retained state that is empty.
+    private static func cleared(_ topic: String) -> Read? {
+        if let node = StorageState.address(from: topic) { return .event(.storageCleared(node)) }
+        if let node = MediaServerState.address(from: topic) { return .event(.mediaServerCleared(node)) }
+        if let address = ServiceState.address(from: topic) { return .event(.serviceCleared(address)) }
         return nil
     }
 

@@ -14,10 +14,13 @@ final class MetricsBoard: Sendable {
 
     private let core: Mutex<MetricsCore>
     private let samples = Mutex<[HistorySample]>([])
-    let fan = EventFan()
+    let fan: EventFan
     let pictures = PictureShelf()
 
-    init(_ core: MetricsCore) { self.core = Mutex(core) }
+    init(_ core: MetricsCore) {
+        fan = EventFan(start: core.startedAt)
+        self.core = Mutex(core)
+    }
 
     var current: MetricsCore { core.withLock { $0 } }
 

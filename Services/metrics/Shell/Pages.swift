@@ -2,11 +2,15 @@ internal import MetricsCore
 
 /// The dashboard's files and the description of the interface, which lie in the binary.
 enum Pages {
+    private static let script = "text/javascript; charset=utf-8"
+
     static func answer(_ page: Route.Page, _ head: HTTPRequestHead) -> HTTPAnswer {
         switch page {
         case .index: file(PackageResources.index_html, "text/html; charset=utf-8", head)
-        case .script: file(PackageResources.app_js, "text/javascript; charset=utf-8", head)
-        case .plots: file(PackageResources.plots_js, "text/javascript; charset=utf-8", head)
+        case .script: file(PackageResources.app_js, script, head)
+        case .plots: file(PackageResources.plots_js, script, head)
+        case .server: file(PackageResources.server_js, script, head)
+        case .timelines: file(PackageResources.timelines_js, script, head)
         case .style: file(PackageResources.app_css, "text/css; charset=utf-8", head)
         case .icon: file(PackageResources.icon_svg, "image/svg+xml", head)
         }

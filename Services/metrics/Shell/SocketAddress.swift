@@ -56,21 +56,33 @@ struct SocketAddress {
         }
     }
 
-    /// The address of the other side, without its port. Of IPv6 the network, since a host has all of a /64.
+    /// The address of the other side, without its port.
     static func host(of storage: sockaddr_storage) -> String {
         withUnsafePointer(to: storage) { pointer in
             if storage.ss_family == sa_family_t(AF_INET6) {
                 return pointer.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
-                    withUnsafeBytes(of: address.pointee.sin6_addr) { bytes in
-                        bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
-                    }
+                    withUnsafeBytes(of: address.pointee.sin6_addr) { host(ofIPv6: Array($0)) }
                 }
             }
             return pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { address in
-                withUnsafeBytes(of: address.pointee.sin_addr) { bytes in
-                    bytes.map(String.init).joined(separator: ".")
-                }
+                withUnsafeBytes(of: address.pointee.sin_addr) { dotted($0) }
             }
         }
+    }
+
+    /// The network, since a host has all of a /64. Without one, the whole address: `::1`, and IPv4 as a socket shows it
+    /// that hears both (RFC 4291, sections 2.5.3 and 2.5.5.2).
+    private static func host(ofIPv6 bytes: [UInt8]) -> String {
+        let network = bytes.prefix(8)
+        guard network.allSatisfy({ $0 == 0 }) else { return hexadecimal(network) }
+        return bytes[8...].starts(with: [0, 0, 0xFF, 0xFF]) ? dotted(bytes[12...]) : hexadecimal(bytes)
+    }
+
+    private static func dotted(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.map(String.init).joined(separator: ".")
+    }
+
+    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.map { String($0, radix: 16) }.joined(separator: ":")
     }
 }

@@ -35,7 +35,7 @@ struct RecordingsListCommand: FramekeeperSubcommand {
         commandName: "list", abstract: "List sessions.",
         discussion: "Example: framekeeper recordings list --camera front --since 2h")
 
-    @Option(help: "Only this camera.", transform: RecordingsListCommand.camera)
+    @Option(help: "Only this camera.", completion: NameCompletion.cameras, transform: RecordingsListCommand.camera)
     var camera: CameraID?
     @Option(help: "Only what reaches beyond this moment: RFC 3339, a date, or a time ago such as 2h.")
     var since: Moment?

@@ -18,7 +18,7 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
             Example: framekeeper recordings export --camera front --from 10m --to 5m -o clip.mp4
             """)
 
-    @Option(help: "The camera.", transform: RecordingsListCommand.camera)
+    @Option(help: "The camera.", completion: NameCompletion.cameras, transform: RecordingsListCommand.camera)
     var camera: CameraID?
     @Option(help: "The session whose id begins so.")
     var session: String?

@@ -15,7 +15,7 @@ struct RecordingsVerifyCommand: FramekeeperSubcommand {
             Example: framekeeper recordings verify --camera front --decode
             """)
 
-    @Option(help: "Only this camera.", transform: RecordingsListCommand.camera)
+    @Option(help: "Only this camera.", completion: NameCompletion.cameras, transform: RecordingsListCommand.camera)
     var camera: CameraID?
     @Option(help: "Only the session whose id begins so.")
     var session: String?

@@ -95,7 +95,9 @@ struct StatusCommand: FramekeeperSubcommand {
 extension StatusBoard {
     /// What cannot be read is left out: it was not written by this product, and others' lines still count.
     mutating func take(_ message: InboundMessage) {
-        if let (camera, result) = message.decoded(CameraAvailability.self), let state = Self.value(result) {
+        if message.payload.isEmpty {
+            takeBack(message.topic)
+        } else if let (camera, result) = message.decoded(CameraAvailability.self), let state = Self.value(result) {
             update(camera) { $0.availability = state }
         } else if let (camera, result) = message.decoded(StreamState.self), let state = Self.value(result) {
             update(camera) { $0.stream = state }
@@ -113,6 +115,29 @@ extension StatusBoard {
             update(address, state)
         } else if let (node, result) = message.decoded(StorageState.self), let state = Self.value(result) {
             update(node, state)
+        }
+    }
+
+    /// A retained state that is empty was withdrawn.
+    private mutating func takeBack(_ topic: String) {
+        if let camera = CameraAvailability.address(from: topic) {
+            clear(camera) { $0.availability = nil }
+        } else if let camera = StreamState.address(from: topic) {
+            clear(camera) { $0.stream = nil }
+        } else if let camera = RecordingState.address(from: topic) {
+            clear(camera) { $0.recording = nil }
+        } else if let camera = ViewingState.address(from: topic) {
+            clear(camera) { $0.viewing = nil }
+        } else if let camera = RotationState.address(from: topic) {
+            clear(camera) { $0.rotation = nil }
+        } else if let camera = CameraHealth.address(from: topic) {
+            clear(camera) { $0.health = nil }
+        } else if let address = ServiceState.address(from: topic) {
+            remove(address)
+        } else if let node = StorageState.address(from: topic) {
+            removeStorage(of: node)
+        } else if let node = MediaServerState.address(from: topic) {
+            removeMediaServer(of: node)
         }
     }
 

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Bus
 internal import BusContract
 internal import Domain
+internal import FramekeeperCore
 internal import ServiceKit
 
 struct WatchCommand: FramekeeperSubcommand {
@@ -76,14 +77,8 @@ struct WatchCommand: FramekeeperSubcommand {
         }
     }
 
-    /// Foreign bytes on a terminal: one line, no control characters.
+    /// Foreign bytes on a terminal.
     private static func text(_ payload: [UInt8]) -> String {
-        guard let text = String(validating: payload, as: UTF8.self) else { return "(\(payload.count) bytes)" }
-        var flat = ""
-        for scalar in text.unicodeScalars {
-            let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-            flat.unicodeScalars.append(isControl ? " " : scalar)
-        }
-        return flat
+        String(validating: payload, as: UTF8.self)?.withoutControls ?? "(\(payload.count) bytes)"
     }
 }

@@ -1,36 +1,18 @@
 // The dashboard. It asks for everything once, then follows /events; what is on the page is drawn from `known` alone.
-import { become, bytes, clock, duration, element, sparkline, timeline } from "/plots.js";
+import { become, bytes, clock, duration, element, sparkline } from "/plots.js";
+import { ask } from "/server.js";
+import { Timelines } from "/timelines.js";
 
 const find = (selector) => document.querySelector(selector);
-const known = { cameras: new Map(), nodes: new Map(), ready: false };
+const known = { cameras: new Map(), nodes: new Map(), bus: false, ready: false };
+const timelines = new Timelines({ play, notice, drawFiles });
 const eventsMax = 100;
-// What the timelines show: from here, so many hours.
-let from = midnight(new Date());
-let hours = 24;
 const busy = new Set();
 let shown = null;
 let source = null;
 let sourceFor;
 
-function midnight(date) { return new Date(date.getFullYear(), date.getMonth(), date.getDate()); }
-
 // MARK: The server
-
-class Refused extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
-  }
-}
-
-async function ask(path, options) {
-  const answer = await fetch(path, { credentials: "same-origin", ...options });
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
-  let message = `${answer.status} ${answer.statusText}`;
-  try { message = (await answer.json()).error.message; } catch { /* Not in the envelope: the status has to do. */ }
-  if (answer.status === 401) signIn();
-  throw new Refused(answer.status, message);
-}
 
 function notice(text) {
   const place = find("#notice");
@@ -44,7 +26,8 @@ async function load() {
     known.cameras = new Map(status.cameras.map((camera) => [camera.id, camera]));
     known.nodes = new Map(status.nodes.map((node) => [node.id, node]));
     known.ready = true;
-    linked(status.bus_connected ? "live" : "no connection to the broker", !status.bus_connected);
+    known.bus = status.bus_connected;
+    drawLink();
     draw();
     follow();
   } catch (error) {
@@ -54,6 +37,9 @@ async function load() {
     }
   }
 }
+
+// The server answers; whether it hears the cameras is another matter.
+function drawLink() { linked(known.bus ? "live" : "no connection to the broker", !known.bus); }
 
 function linked(text, isLost) {
   find("#link").textContent = text;
@@ -67,13 +53,17 @@ function follow() {
   source?.close();
   sourceFor = shown;
   source = new EventSource(shown ? `/events?camera=${encodeURIComponent(shown)}` : "/events");
-  source.onopen = () => linked("live", false);
+  source.onopen = drawLink;
   source.onerror = () => {
     linked("connection lost, trying again", true);
     // A refusal is final for an EventSource; asking for the status says why.
     if (source.readyState === EventSource.CLOSED) setTimeout(load, 3000);
   };
   source.addEventListener("reset", load);
+  source.addEventListener("bus", (event) => {
+    known.bus = JSON.parse(event.data).connected;
+    drawLink();
+  });
   const states = ["availability", "stream", "recording", "viewing", "snapshot", "rotation", "health", "config", "stats"];
   for (const noun of states) source.addEventListener(noun, (event) => changed(noun, JSON.parse(event.data)));
   for (const noun of ["segment", "gap", "error"]) {
@@ -107,12 +97,13 @@ function changed(noun, told) {
 
 function happened(noun, told) {
   const { camera, data } = told;
+  if (!data) return;
   if (noun === "segment") {
     if (data.event === "closed") note(`${camera}: file of ${duration(data.duration_seconds)}, ${bytes(data.bytes)}`);
-    refreshSoon(camera);
+    timelines.drawSoon(camera);
   } else if (noun === "gap") {
     note(`${camera}: gap of ${duration(data.seconds)}, ${data.cause.replaceAll("_", " ")}`, true);
-    refreshSoon(camera);
+    timelines.drawSoon(camera);
   } else {
     note(`${camera}: ${data.message}`, true);
   }
@@ -120,7 +111,8 @@ function happened(noun, told) {
 
 function changedNode(noun, told) {
   const node = known.nodes.get(told.node) ?? { id: told.node };
-  node[noun] = told.data;
+  if (told.data === null) delete node[noun];
+  else node[noun] = told.data;
   known.nodes.set(node.id, node);
   drawNode(node.id);
 }
@@ -205,7 +197,8 @@ function picture(id, snapshot) {
   if (!snapshot) return element("div", { class: "picture" }, "no snapshot yet");
   const at = encodeURIComponent(snapshot.captured_at);
   return element("div", { class: "picture" }, element("img", {
-    src: `/snapshots/${id}.jpg?at=${at}`, alt: `${id} at ${clock(snapshot.captured_at, true)}`,
+    // Before the address: of many cameras only the pictures are asked for that somebody sees.
+    loading: "lazy", src: `/snapshots/${id}.jpg?at=${at}`, alt: `${id} at ${clock(snapshot.captured_at, true)}`,
   }));
 }
 
@@ -218,59 +211,16 @@ function drawTile(id) {
   if (known.cameras.has(id) && !shown && !find("#tiles").querySelector(`[data-camera="${CSS.escape(id)}"]`)) draw();
 }
 
-// MARK: Recordings of a day
+// MARK: Recordings
 
-const waiting = new Map();
-
-// Several events in a moment are one question.
-function refreshSoon(camera) {
-  clearTimeout(waiting.get(camera));
-  waiting.set(camera, setTimeout(() => drawDay(camera), 400));
-}
-
-// Days are of 23 to 25 hours.
-function end() {
-  return hours === 24 ? new Date(from.getFullYear(), from.getMonth(), from.getDate() + 1)
-    : new Date(from.getTime() + hours * 3600000);
-}
-
-async function drawDay(camera) {
-  if (shown && shown !== camera) return;
-  const place = shown ? find("#detail-timeline") : find("#timelines");
-  const [asked, until] = [from, end()];
-  const query = `camera=${encodeURIComponent(camera)}&from=${from.toISOString()}&to=${until.toISOString()}&limit=1000`;
-  try {
-    const [{ recordings }, { gaps }] = await Promise.all([
-      ask(`/api/v1/recordings?${query}`), ask(`/api/v1/gaps?${query}`)]);
-    if (asked !== from) return;
-    const line = timeline(camera, asked, until, recordings, gaps, play);
-    const old = place.querySelector(`[data-camera="${CSS.escape(camera)}"]`);
-    if (old) become(old, line);
-    else place.append(line);
-    if (shown) drawFiles(recordings);
-  } catch (error) {
-    notice(`The recordings of ${camera} cannot be shown: ${error.message}`);
-  }
-}
-
-function drawFiles(recordings) {
-  find("#files tbody").replaceChildren(...recordings.toReversed().map((file) => element("tr", {},
+function drawFiles(camera, recordings) {
+  if (camera !== shown) return;
+  become(find("#files tbody"), element("tbody", {}, ...recordings.toReversed().map((file) => element("tr", {},
     element("td", {}, clock(file.started_at)), element("td", {}, duration(file.duration_seconds ?? NaN)),
     element("td", {}, bytes(file.bytes ?? NaN)), element("td", {}, file.state),
     element("td", {}, file.url ? element("button", {
       type: "button", "aria-label": `Play the file of ${clock(file.started_at)}`, onclick: () => play(file),
-    }, "Play") : null))));
-}
-
-function drawDays() {
-  const two = (number) => String(number).padStart(2, "0");
-  find("#day").value = `${from.getFullYear()}-${two(from.getMonth() + 1)}-${two(from.getDate())}`;
-  // Places in the order of the names; answers come in any.
-  const cameras = shown ? [shown] : [...known.cameras.keys()].sort();
-  const places = cameras.map((camera) => element("div", { class: "timeline", "data-camera": camera }));
-  find("#timelines").replaceChildren(...(shown ? [] : places));
-  find("#detail-timeline").replaceChildren(...(shown ? places : []));
-  for (const camera of cameras) drawDay(camera);
+    }, "Play") : null)))));
 }
 
 function play(file) {
@@ -287,13 +237,13 @@ function play(file) {
 
 async function drawNode(id) {
   const node = known.nodes.get(id);
-  if (!node?.storage) return;
+  const old = find("#nodes").querySelector(`[data-node="${CSS.escape(id)}"]`);
+  if (!node?.storage) return old?.remove();
   const { storage } = node;
   const taken = storage.total_bytes - storage.free_bytes;
   const left = node.storage_left_seconds ? `, full in ${duration(node.storage_left_seconds)} at this rate` : "";
   const text = `${bytes(storage.free_bytes)} of ${bytes(storage.total_bytes)} free${left}. Recordings take `
     + `${bytes(storage.used_bytes)}${storage.oldest_at ? `, the oldest is of ${clock(storage.oldest_at, true)}` : ""}.`;
-  const old = find("#nodes").querySelector(`[data-node="${CSS.escape(id)}"]`);
   const fresh = element("div", { class: "node", "data-node": id },
     element("div", { class: "bar" }, element("h3", {}, id),
       element("span", { class: `badge ${storage.status === "ok" ? "good" : "bad"}` }, `storage ${storage.status}`)),
@@ -387,13 +337,19 @@ function draw() {
     for (const node of known.nodes.keys()) drawNode(node);
     drawTrend();
   }
-  drawDays();
+  drawTimelines();
+}
+
+function drawTimelines() {
+  if (shown) timelines.show([shown], find("#detail-timeline"));
+  else timelines.show([...known.cameras.keys()].sort(), find("#timelines"));
 }
 
 function signIn() {
   if (!find("#signin").open) find("#signin").showModal();
 }
 
+window.addEventListener("unauthorized", signIn);
 find("#signin form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const answer = await fetch("/api/v1/session", {
@@ -424,25 +380,6 @@ find("#player").addEventListener("close", () => {
   video.removeAttribute("src");
   video.load();
 });
-find("#day").addEventListener("change", (event) => {
-  const [year, month, date] = event.target.value.split("-").map(Number);
-  if (date) { from = new Date(year, month - 1, date); drawDays(); }
-});
-for (const button of document.querySelectorAll("[data-step]")) {
-  button.addEventListener("click", () => {
-    const step = Number(button.dataset.step);
-    from = hours === 24 ? new Date(from.getFullYear(), from.getMonth(), from.getDate() + step)
-      : new Date(from.getTime() + step * hours * 3600000);
-    drawDays();
-  });
-}
-find("#zoom").addEventListener("change", (event) => {
-  hours = Number(event.target.value);
-  // Of today, what has just been.
-  const isToday = midnight(from).getTime() === midnight(new Date()).getTime();
-  from = hours === 24 || !isToday ? midnight(from) : new Date(Date.now() - hours * 3600000 * 0.95);
-  drawDays();
-});
 find("#span").addEventListener("change", drawPlots);
 window.addEventListener("hashchange", () => {
   if (!known.ready) return;
@@ -451,11 +388,25 @@ window.addEventListener("hashchange", () => {
   find("#main").focus();
 });
 find("#signout").hidden = sessionStorage.getItem("signed-in") === null;
+// Of what has taken everything back that it had said, nothing is left.
+function forgetAllBut(ids) {
+  const gone = [...known.cameras.keys()].filter((id) => !ids.has(id));
+  for (const id of gone) {
+    known.cameras.delete(id);
+    find("#tiles").querySelector(`[data-camera="${CSS.escape(id)}"]`)?.remove();
+  }
+  if (!gone.length) return;
+  find("#nothing").hidden = ids.size > 0;
+  drawTimelines();
+}
+
 // The overview hears no telemetry; it looks now and then.
 async function refresh() {
   if (!known.ready || shown || document.hidden) return;
   try {
-    for (const camera of (await ask("/api/v1/cameras")).cameras) {
+    const { cameras } = await ask("/api/v1/cameras");
+    forgetAllBut(new Set(cameras.map((camera) => camera.id)));
+    for (const camera of cameras) {
       known.cameras.set(camera.id, camera);
       drawTile(camera.id);
     }

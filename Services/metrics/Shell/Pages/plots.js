@@ -53,7 +53,7 @@ export function duration(seconds) {
 }
 
 export function clock(time, withDay = false) {
-  const options = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
+  const options = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
   if (withDay) Object.assign(options, { day: "numeric", month: "short" });
   return new Date(time).toLocaleString(undefined, options);
 }
