@@ -45,6 +45,8 @@ extension FaultTests {
                     let cost = try await campaign.run(fault)
                     table.add(cost, of: fault)
                     check(cost, of: fault)
+                    // The long form takes an hour: what it came to so far.
+                    if table.runs.isMultiple(of: 60) { print("\(table)") }
                 }
                 print("\(table)")
                 #expect(table.runs == order.count && table.recoveryMax <= Self.settleMax, "\n\(table)")
