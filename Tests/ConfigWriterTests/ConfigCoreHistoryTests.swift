@@ -102,6 +102,7 @@ struct ConfigRetirementTests {
         func configured(_ fleet: Set<CameraID>, own: Set<CameraID>) -> [CameraID] {
             retirement.configured(fleet, own: own)
         }
+        func returning(_ fleet: Set<CameraID>) -> [CameraID] { retirement.returning(in: fleet) }
         func settings(_ camera: CameraID, _ node: String) -> [CameraID] {
             retirement.settingsReported(camera, node: NodeID(unchecked: node))
         }
@@ -122,6 +123,17 @@ struct ConfigRetirementTests {
         #expect(subject.availability(front, false) == [front])
         #expect(subject.state(front) == [front], "late")
         #expect(subject.availability(yard, false) == [])
+    }
+
+    @Test("A camera that is back is told once: what was cleared of it is its own to say again")
+    func returned() {
+        let subject = Subject()
+        _ = subject.configured([front, yard], own: [front, yard])
+        _ = subject.known()
+        #expect(subject.configured([yard], own: [yard]) == [front])
+        #expect(subject.returning([yard]) == [] && subject.returning([front, yard]) == [front])
+        #expect(subject.configured([front, yard], own: [yard]) == [])
+        #expect(subject.returning([front, yard]) == [])
     }
 
     @Test("What an earlier process left is cleared once everything is known; another node's is not")

@@ -156,6 +156,8 @@ struct ConfigWriterServiceTests {
         let fixture = try await Fixture(Fixture.text(preroll: 1, more: "  yard: {source: \"test://pattern\"}\n"))
         fixture.client.publish(CameraAvailability.online, to: yard)
         fixture.client.publish(RecordingState(state: .off), to: yard)
+        let worker = ServiceAddress(.captureWorker, InstanceID(unchecked: "yard"))
+        fixture.client.publish(ServiceHealth(status: .ok), to: worker)
         try await started(fixture)
         try fixture.write(Fixture.text(preroll: 1))
         try await fixture.says("revision 2 is in force") { $0.revision == 2 }
@@ -168,7 +170,34 @@ struct ConfigWriterServiceTests {
                     || noun == "snapshot/image"
             }
         }
+        try await eventually("the verdict on its worker is cleared") {
+            fixture.heard.payloads(on: "services/capture-worker/yard/health").last == ""
+        }
         #expect(fixture.heard.payloads(on: "cameras/front/config").last?.isEmpty == false)
+        await fixture.stop()
+    }
+
+    @Test("A camera that is back keeps its states when the config-writer connects again")
+    func cameraReturned() async throws {
+        let yard = CameraID(unchecked: "yard")
+        let both = Fixture.text(preroll: 1, more: "  yard: {source: \"test://pattern\"}\n")
+        let fixture = try await Fixture(both)
+        fixture.client.publish(RecordingState(state: .off), to: yard)
+        try await started(fixture)
+        try fixture.write(Fixture.text(preroll: 1))
+        try await eventually("its states are cleared") {
+            fixture.heard.payloads(on: "cameras/yard/recording").last == ""
+        }
+        try fixture.write(both)
+        try await fixture.says("revision 3 is in force") { $0.revision == 3 }
+        fixture.client.publish(CameraAvailability.online, to: yard)
+        fixture.client.publish(RecordingState(state: .recording), to: yard)
+        let root = fixture.broker
+        func retained() async -> [UInt8]? { await root.retainedPayload(of: "framekeeper/cameras/yard/recording") }
+        try await eventually("it records") { await retained() ?? [] != [] }
+        await root.cut("framekeeper-config-writer-attic")
+        _ = try await fixture.ask("VALIDATE")
+        #expect(await retained() ?? [] != [])
         await fixture.stop()
     }
 

@@ -83,6 +83,34 @@ import Testing
         #expect(codes(bench.verdict()) == [.workerSilent])
     }
 
+    @Test func aCameraThatIsNoMoreLeavesNoVerdict() {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(20))
+        bench.step(.availabilityReported(HealthBench.front, .offline))
+        _ = bench.take()
+        bench.step(.cameraRetired(HealthBench.front))
+        bench.step(.serviceRetired(HealthBench.worker))
+        #expect(bench.take() == [.clearCamera(HealthBench.front), .clearService(HealthBench.worker)])
+        bench.step(.restartAnswered(HealthBench.front, .unanswered))
+        bench.step(.cameraRetired(HealthBench.front))
+        bench.pass(.seconds(4000))
+        #expect(bench.verdict() == nil && bench.serviceVerdict() == nil, "nothing is said of it again")
+        #expect(!bench.take().contains(.clearCamera(HealthBench.front)), "once is enough")
+        bench.record()
+        bench.play(.seconds(20))
+        #expect(bench.verdict()?.status == .ok, "it may come back")
+    }
+
+    @Test func whoDoesNotLeadTakesNoVerdictBack() {
+        let bench = HealthBench(leading: false)
+        bench.step(.busConnected)
+        bench.record()
+        _ = bench.take()
+        bench.step(.cameraRetired(HealthBench.front))
+        #expect(bench.take() == [])
+    }
+
     @Test(arguments: [ErrorCode.internal, .conflict])
     func aRecordingThatFailedBesideARunningStreamIsNotWell(code: ErrorCode) {
         let bench = HealthBench()

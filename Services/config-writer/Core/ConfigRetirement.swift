@@ -28,6 +28,11 @@ package struct ConfigRetirement: Hashable, Sendable {
         return dueNow
     }
 
+    /// Cameras of `fleet` that were away: what was cleared of them is somebody's to say again.
+    package func returning(in fleet: Set<CameraID>) -> [CameraID] {
+        ours.intersection(fleet).subtracting(known).sorted()
+    }
+
     package mutating func busConnected() { isComplete = false }
 
     package mutating func statesKnown() -> [CameraID] {

@@ -341,12 +341,12 @@ extension ConfigWriter {
         guard let inForce = state.core.inForce, inForce.number == revision,
             let configuration = state.texts[inForce.text]?.configuration
         else { return }
+        let fleet = Set(configuration.cameras.map(\.id))
+        release(state.retirement.returning(in: fleet))
         for camera in configuration.ownCameras {
             bus.publish(CameraConfigState(camera, revision: revision), to: camera.id)
         }
-        clear(
-            state.retirement.configured(
-                Set(configuration.cameras.map(\.id)), own: Set(configuration.ownCameras.map(\.id))))
+        clear(state.retirement.configured(fleet, own: Set(configuration.ownCameras.map(\.id))))
         await companion?.configure(configuration.mediaServer, cameras: configuration.ownCameras)
     }
 
@@ -355,13 +355,28 @@ extension ConfigWriter {
         for camera in cameras {
             logger.info("retained states cleared", metadata: ["camera": "\(camera)"])
             for entry in MessageRegistry.all where entry.type.delivery == .state { clear(entry.type, of: camera) }
-            let worker = InstanceID(unchecked: camera.rawValue)
-            bus.clear(ServiceState.self, at: ServiceAddress(.captureWorker, worker))
+            let worker = ServiceAddress(.captureWorker, InstanceID(unchecked: camera.rawValue))
+            bus.clear(ServiceState.self, at: worker)
+            bus.clear(ServiceHealth.self, at: worker)
         }
     }
 
     private func clear<M: BusMessage>(_ type: M.Type, of camera: CameraID) {
         if let address = camera as? M.Address { bus.clear(type, at: address) }
+    }
+
+    /// Cameras that are back: after a reconnect their states are not cleared once more.
+    private func release(_ cameras: [CameraID]) {
+        for camera in cameras {
+            for entry in MessageRegistry.all where entry.type.delivery == .state { release(entry.type, of: camera) }
+            let worker = ServiceAddress(.captureWorker, InstanceID(unchecked: camera.rawValue))
+            bus.forget(ServiceState.self, at: worker)
+            bus.forget(ServiceHealth.self, at: worker)
+        }
+    }
+
+    private func release<M: BusMessage>(_ type: M.Type, of camera: CameraID) {
+        if let address = camera as? M.Address { bus.forget(type, at: address) }
     }
 
     private func log(_ reading: ConfigReading) {

@@ -81,7 +81,10 @@ package struct HealthCore: Hashable, Sendable {
             noteClock(of: node, sentAt, at: now)
         case .mediaServerReported(let node, let state): mediaServerReported(node, state, at: now.monotonic)
         case .verdictReported(let id, let health): verdictReported(id, health, at: now)
-        case .restartAnswered(let id, let outcome): update(id) { $0.lastRestart?.outcome = outcome }
+        case .restartAnswered(let id, let outcome):
+            if cameras[id] != nil { update(id) { $0.lastRestart?.outcome = outcome } }
+        case .cameraRetired(let id): effects = retire(id)
+        case .serviceRetired(let address): effects = retire(address)
         case .woke:
             wakeAt = nil
             effects = leaseEffects(.woke, at: now)
@@ -118,6 +121,19 @@ package struct HealthCore: Hashable, Sendable {
         guard let sentAt, nodes[node] != nil || nodes.count < Self.camerasMax else { return }
         nodes[node, default: Node()].watch.heard(sentAt: sentAt, at: now)
         changedNodes.insert(node)
+    }
+
+    /// It is no longer anybody's camera: a verdict on it would stand for ever.
+    private mutating func retire(_ id: CameraID) -> [HealthEffect] {
+        changedCameras.remove(id)
+        guard cameras.removeValue(forKey: id) != nil, isLeading else { return [] }
+        return [.clearCamera(id)]
+    }
+
+    private mutating func retire(_ address: ServiceAddress) -> [HealthEffect] {
+        changedServices.remove(address)
+        guard services.removeValue(forKey: address) != nil, isLeading else { return [] }
+        return [.clearService(address)]
     }
 
     /// A step of this host's own clock must not look like one of all others.

@@ -16,6 +16,9 @@ package enum HealthEvent: Hashable, Sendable {
     case serviceReported(ServiceAddress, ServiceState, sentAt: WallTime?)
     case storageReported(NodeID, StorageState, sentAt: WallTime?)
     case mediaServerReported(NodeID, MediaServerState)
+    /// Its retained availability was taken back: it is in no configuration any more.
+    case cameraRetired(CameraID)
+    case serviceRetired(ServiceAddress)
     /// What this one or an earlier leader has said.
     case verdictReported(CameraID, CameraHealth)
     /// How the worker took a restart.
@@ -29,6 +32,9 @@ package enum HealthEffect: Hashable, Sendable {
     case publishCamera(CameraID, CameraHealth)
     case publishService(ServiceAddress, ServiceHealth)
     case publishNode(NodeID, NodeHealth)
+    /// Takes the verdict back: there is nobody whom it is of.
+    case clearCamera(CameraID)
+    case clearService(ServiceAddress)
     /// Nothing that was published is this one's to say again after a reconnect.
     case stepDown
     /// Sends `restart/set`; answered by `restartAnswered`.

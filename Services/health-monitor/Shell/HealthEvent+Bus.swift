@@ -32,11 +32,25 @@ extension HealthEvent {
             self = .busLost
         case .outboxOverflowed: return nil
         case .message(let message):
-            // A retained state that is taken back is an empty payload.
-            guard !message.payload.isEmpty else { return nil }
+            guard !message.payload.isEmpty else {
+                guard let event = HealthEvent(retired: message.topic) else { return nil }
+                self = event
+                return
+            }
             let reader = Reader(message: message, isLive: live.isLive(message.topic), unreadable: unreadable)
             guard let event = reader.ofCamera ?? reader.ofNode else { return nil }
             self = event
+        }
+    }
+
+    /// A retained state that is taken back is an empty payload; of those that say who is there it means that nobody is.
+    private init?(retired topic: String) {
+        if let camera = CameraAvailability.address(from: topic) {
+            self = .cameraRetired(camera)
+        } else if let address = ServiceState.address(from: topic) {
+            self = .serviceRetired(address)
+        } else {
+            return nil
         }
     }
 

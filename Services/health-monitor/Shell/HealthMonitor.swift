@@ -113,6 +113,12 @@ package struct HealthMonitor {
         case .publishNode(let node, let health):
             said.nodes.insert(node)
             bus.publish(health, to: node)
+        case .clearCamera(let camera):
+            said.cameras.insert(camera)
+            bus.clear(CameraHealth.self, at: camera)
+        case .clearService(let address):
+            said.services.insert(address)
+            bus.clear(ServiceHealth.self, at: address)
         case .stepDown:
             if said.leads { bus.forget(HealthLeader.self, at: FleetAddress()) }
             for camera in said.cameras { bus.forget(CameraHealth.self, at: camera) }
