@@ -183,7 +183,8 @@ package enum MessageRegistry {
                 + #""offset_seconds":0.033},"next_at":"2026-03-01T12:30:00.000Z",\#(seq),"stagger_seconds":0}"#),
         Entry(
             StorageState.self, from: rotation, "The folder that holds a node's recordings.",
-            #"{\#(at),"free_bytes":400000000000,"oldest_at":"2026-02-01T00:00:00.000Z",\#(seq),"status":"ok","#
+            #"{\#(at),"free_bytes":400000000000,"min_free_bytes":20000000000,"#
+                + #""oldest_at":"2026-02-01T00:00:00.000Z",\#(seq),"status":"ok","#
                 + #""total_bytes":1000000000000,"used_bytes":500000000000}"#),
         Entry(
             ServiceState.self, from: "each service, or the broker by its last will",

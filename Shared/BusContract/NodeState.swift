@@ -49,6 +49,8 @@ package struct StorageState: BusMessage {
 
     package var totalBytes: Int64
     package var freeBytes: Int64
+    /// What retention keeps free, `min_free` of all folders together; nil where one of them has none.
+    package var minFreeBytes: Int64?
     /// By recordings.
     package var usedBytes: Int64
     /// The beginning of the oldest segment.
@@ -57,11 +59,12 @@ package struct StorageState: BusMessage {
     package var error: PublishedError?
 
     package init(
-        totalBytes: Int64, freeBytes: Int64, usedBytes: Int64, oldestAt: WallTime?, status: Status,
-        error: PublishedError? = nil
+        totalBytes: Int64, freeBytes: Int64, minFreeBytes: Int64? = nil, usedBytes: Int64, oldestAt: WallTime?,
+        status: Status, error: PublishedError? = nil
     ) {
         self.totalBytes = totalBytes
         self.freeBytes = freeBytes
+        self.minFreeBytes = minFreeBytes
         self.usedBytes = usedBytes
         self.oldestAt = oldestAt
         self.status = status

@@ -73,6 +73,17 @@ final class HealthBench {
             session: session)
     }
 
+    /// The state of the storage, every minute.
+    func fill(minutes: Int, from free: Int64, by bytes: Int64, keeping kept: Int64? = nil) {
+        for minute in 0..<minutes {
+            let state = StorageState(
+                totalBytes: 500_000_000_000, freeBytes: free - Int64(minute) * bytes, minFreeBytes: kept, usedBytes: 0,
+                oldestAt: nil, status: .ok)
+            step(.storageReported(Self.attic, state, sentAt: nil))
+            pass(.seconds(60))
+        }
+    }
+
     func stream(_ phase: StreamState.Phase, restarts: Int = 0, error: CodedError? = nil) -> StreamState {
         StreamState(
             state: phase, leases: .init(recording: 1), source: "rtsp://10.0.0.7/live", restarts: restarts,

@@ -184,32 +184,6 @@ import Testing
         #expect(bench.serviceVerdict()?.status == .offline)
     }
 
-    @Test func aNodeWhoseClockIsWrongAndWhoseDiskFillsIsTold() {
-        let bench = HealthBench()
-        bench.record()
-        bench.play(.seconds(20), clock: .seconds(-4))
-        #expect(bench.nodeVerdict()?.reasons.map(\.code) == [.clockOffset])
-        #expect(bench.nodeVerdict()?.clockOffsetSeconds == -4)
-        // This host's own clock is put right by 4 s: that is no fault of the other.
-        bench.now.wall = bench.now.wall - .seconds(4)
-        bench.play(.seconds(20))
-        #expect(bench.nodeVerdict()?.reasons == [])
-        for minute in 0..<20 {
-            let free = 100_000_000_000 - Int64(minute) * 1_000_000_000
-            bench.step(
-                .storageReported(
-                    HealthBench.attic,
-                    StorageState(
-                        totalBytes: 500_000_000_000, freeBytes: free, usedBytes: 0, oldestAt: nil, status: .ok),
-                    sentAt: nil))
-            bench.pass(.seconds(60))
-        }
-        let verdict = bench.nodeVerdict()
-        #expect(verdict?.status == .degraded && verdict?.reasons.map(\.code) == [.diskFullSoon])
-        let left = verdict?.diskFullAt.map { ($0 - bench.now.wall).seconds } ?? 0
-        #expect(abs(left - 81 * 60) < 1200, "\(left) s")
-    }
-
     @Test func whoDoesNotLeadSaysAndDoesNothing() {
         let bench = HealthBench(leading: false)
         bench.step(.busConnected)

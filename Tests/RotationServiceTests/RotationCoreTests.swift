@@ -283,6 +283,28 @@ import Testing
         #expect(status(.ledgerFailed(Self.main, CodedError(.storageFull, "no room"))) == .full)
     }
 
+    /// Only where every folder keeps some space free, does the sum say anything of the node.
+    @Test func theStateSaysWhatRetentionKeepsFree() {
+        func kept(_ limits: RetentionLimits...) -> Int64? {
+            var settings = Self.settings()
+            settings.folders = limits.enumerated().map { index, limits in
+                .init(folder: index == 0 ? Self.main : StorageFolder("/srv/\(index)"), retention: limits)
+            }
+            let core = CoreUnderTest(settings)
+            _ = core.handle(.started, at: Self.at(0))
+            var states: [StorageState] = []
+            for folder in settings.folders {
+                let inventory = Self.inventory(free: 900_000_000, [])
+                let effects = core.handle(.inventoryTaken(folder.folder, .success(inventory)), at: Self.at(1))
+                for case .publishStorage(let state) in effects { states.append(state) }
+            }
+            return states.last?.minFreeBytes
+        }
+        let (some, none) = (RetentionLimits(minFree: ByteCount(100_000_000)), RetentionLimits())
+        #expect(kept(some) == 100_000_000 && kept(none) == nil)
+        #expect(kept(some, some) == 200_000_000 && kept(some, none) == nil)
+    }
+
     @Test func whatAFullLedgerMissedIsScannedFor() {
         let core = Self.settled()
         _ = core.handle(.ledgerFailed(Self.main, CodedError(.storageFull, "no room")), at: Self.at(0))

@@ -4,7 +4,8 @@ package import Domain
 ///
 /// Owns at most `samplesMax` samples; when there are more, every second one goes and the rest lie twice as far apart,
 /// so that hours fit and minutes are enough to begin with. A disk whose retention keeps up has a line that does not
-/// fall. Called for each state of a storage.
+/// fall. Called for each state of a storage, and with the last one again while nothing new is said: a state that does
+/// not change is not repeated.
 package struct DiskTrend: Hashable, Sendable {
     package static let samplesMax = 64
     /// Fewer, or over a shorter time, say nothing.
@@ -38,6 +39,8 @@ package struct DiskTrend: Hashable, Sendable {
         samples = samples.enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
         spacing = spacing * 2
     }
+
+    package var newestAt: MonotonicTime? { samples.last?.at }
 
     /// How long from the newest sample; nil where it does not fill or not enough is known. Least squares.
     package var fullIn: Duration? {

@@ -10,9 +10,10 @@ package import Domain
 /// thing that is due. An event costs what it concerns, not the size of the fleet. Called by the Shell's one loop and by
 /// the simulation. How a worker recovers by itself does not belong here: it needs nobody.
 package struct HealthCore: Hashable, Sendable {
-    /// More cameras, and four times as many processes, are several fleets.
+    /// More cameras or hosts, and four times as many processes, are several fleets.
     package static let camerasMax = 4096
     package static let servicesMax = 4 * camerasMax
+    package static let nodesMax = camerasMax
 
     struct Camera: Hashable, Sendable {
         var watch = CameraWatch()
@@ -31,6 +32,7 @@ package struct HealthCore: Hashable, Sendable {
     struct Node: Hashable, Sendable {
         var watch = NodeWatch()
         var told: NodeHealth?
+        var wakeAt: MonotonicTime?
     }
 
     package let settings: HealthSettings
@@ -76,8 +78,7 @@ package struct HealthCore: Hashable, Sendable {
         case .serviceReported(let address, let state, let sentAt):
             effects = serviceReported(address, state, sentAt, at: now)
         case .storageReported(let node, let state, let sentAt):
-            nodes[node, default: Node()].watch.take(state, at: now.monotonic)
-            changedNodes.insert(node)
+            update(node) { $0.watch.take(state, at: now.monotonic) }
             noteClock(of: node, sentAt, at: now)
         case .mediaServerReported(let node, let state): mediaServerReported(node, state, at: now.monotonic)
         case .verdictReported(let id, let health): verdictReported(id, health, at: now)
@@ -101,6 +102,12 @@ package struct HealthCore: Hashable, Sendable {
         changedCameras.insert(id)
     }
 
+    private mutating func update(_ id: NodeID, _ change: (inout Node) -> Void) {
+        guard nodes[id] != nil || nodes.count < Self.nodesMax else { return }
+        change(&nodes[id, default: Node()])
+        changedNodes.insert(id)
+    }
+
     private func node(of camera: CameraID) -> NodeID? {
         services[ServiceAddress(.captureWorker, InstanceID(unchecked: camera.rawValue))]?.watch.state?.node
     }
@@ -118,9 +125,8 @@ package struct HealthCore: Hashable, Sendable {
     }
 
     private mutating func noteClock(of node: NodeID, _ sentAt: WallTime?, at now: Now) {
-        guard let sentAt, nodes[node] != nil || nodes.count < Self.camerasMax else { return }
-        nodes[node, default: Node()].watch.heard(sentAt: sentAt, at: now)
-        changedNodes.insert(node)
+        guard let sentAt else { return }
+        update(node) { $0.watch.heard(sentAt: sentAt, at: now) }
     }
 
     /// It is no longer anybody's camera: a verdict on it would stand for ever.
@@ -210,6 +216,7 @@ package struct HealthCore: Hashable, Sendable {
         for (address, service) in services where service.wakeAt.map({ $0 <= now }) ?? false {
             changedServices.insert(address)
         }
+        for (id, node) in nodes where node.wakeAt.map({ $0 <= now }) ?? false { changedNodes.insert(id) }
     }
 
     private mutating func settle(_ id: CameraID, at now: Now) -> [HealthEffect] {
@@ -262,15 +269,20 @@ package struct HealthCore: Hashable, Sendable {
     }
 
     private mutating func settle(_ node: NodeID, at now: Now) -> [HealthEffect] {
-        guard let verdict = nodes[node]?.watch.verdict(settings, at: now) else { return [] }
+        let isConnected = lease.role != .away
+        guard let verdict = nodes[node]?.watch.verdict(settings, isConnected: isConnected, at: now) else { return [] }
+        nodes[node]?.wakeAt = verdict.diskFullAt.map { _ in now.monotonic + NodeWatch.fillingEvery }
         guard isLeading, verdict != nodes[node]?.told else { return [] }
         nodes[node]?.told = verdict
         return [.publishNode(node, verdict)]
     }
 
     private mutating func wake(at now: MonotonicTime) -> [HealthEffect] {
-        let due = cameras.values.compactMap(\.wakeAt) + services.values.compactMap(\.wakeAt)
-        let first = (due + [lease.wakeAt(at: now)].compactMap { $0 }).min()
+        let due = [
+            cameras.values.compactMap(\.wakeAt).min(), services.values.compactMap(\.wakeAt).min(),
+            nodes.values.compactMap(\.wakeAt).min(), lease.wakeAt(at: now),
+        ]
+        let first = due.compactMap { $0 }.min()
         // One that comes too early costs nothing; a new one for every event would.
         if let first, let wakeAt, wakeAt <= first { return [] }
         guard first != wakeAt else { return [] }

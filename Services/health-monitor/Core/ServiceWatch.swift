@@ -52,9 +52,16 @@ struct NodeWatch: Hashable, Sendable {
     /// Dates are told to this, so that a verdict does not change with every state.
     static let dateStep: Duration = .seconds(600)
 
+    /// A disk with a date is looked at again after this, though nothing is said of it.
+    static let fillingEvery: Duration = .seconds(60)
+
     static let offsetStep: Duration = .milliseconds(100)
 
-    mutating func verdict(_ settings: HealthSettings, at now: Now) -> NodeHealth {
+    /// - Parameter isConnected: whether silence means that nothing has changed.
+    mutating func verdict(_ settings: HealthSettings, isConnected: Bool, at now: Now) -> NodeHealth {
+        if isConnected, let storage {
+            trend.take(freeBytes: storage.freeBytes, totalBytes: storage.totalBytes, at: now.monotonic)
+        }
         var health = NodeHealth(status: .ok)
         if let heard = clock.offset {
             let offset = toldOffset.flatMap { ($0 - heard).absolute <= Self.offsetStep ? $0 : nil } ?? heard
@@ -73,7 +80,7 @@ struct NodeWatch: Hashable, Sendable {
         case .ok, .low, nil: break
         }
         let hasFailed = health.reasons.contains { $0.code == .storageFull || $0.code == .storageFailed }
-        if let fullIn = trend.fullIn, fullIn < Self.horizon {
+        if let fullIn = fullIn(at: now.monotonic) {
             let step = Self.dateStep.nanoseconds
             let rounded = (now.wall + fullIn).nanoseconds.floorDivided(by: step) * step
             health.diskFullAt = WallTime(nanoseconds: rounded)
@@ -84,6 +91,13 @@ struct NodeWatch: Hashable, Sendable {
         }
         health.status = hasFailed ? .failing : health.reasons.isEmpty ? .ok : .degraded
         return health
+    }
+
+    /// Nil where that is not within `horizon`, and where retention keeps the disk from it.
+    private func fullIn(at now: MonotonicTime) -> Duration? {
+        if let storage, let kept = storage.minFreeBytes, storage.freeBytes >= kept { return nil }
+        guard let newestAt = trend.newestAt, let fullIn = trend.fullIn, fullIn < Self.horizon else { return nil }
+        return max(fullIn - (now - newestAt), .zero)
     }
 }
 
