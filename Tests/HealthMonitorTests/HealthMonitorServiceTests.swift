@@ -80,6 +80,30 @@ import Testing
         await late.stop()
     }
 
+    /// Nothing stays retained of a camera whose presence and whose worker's presence were taken back.
+    @Test func aCameraThatIsTakenBackLeavesNoVerdict() async throws {
+        let broker = InMemoryBroker()
+        let bus = client("tester", broker)
+        let heard = BusRecorder(bus)
+        bus.subscribe([CameraHealth.template, ServiceHealth.template])
+        bus.start()
+        let worker = ServiceAddress(.captureWorker, InstanceID(unchecked: "front"))
+        bus.publish(CameraAvailability.offline, to: front)
+        bus.publish(HealthBench.service(.offline, started: 1, session: "a"), to: worker)
+        let monitor = Monitor("attic", broker)
+        let topics = ["cameras/front/health", "services/capture-worker/front/health"]
+        try await eventually("it says what it thinks", within: .seconds(30)) {
+            topics.allSatisfy { heard.payloads(on: $0).last?.isEmpty == false }
+        }
+        bus.clear(CameraAvailability.self, at: front)
+        bus.clear(ServiceState.self, at: worker)
+        try await eventually("it takes it back", within: .seconds(30)) {
+            topics.allSatisfy { heard.payloads(on: $0).last == "" }
+        }
+        #expect(await monitor.stop() == .done)
+        await bus.stop()
+    }
+
     /// A stream that stands still is restarted, with the reason and the count that it was decided on.
     @Test func aStallIsAnsweredWithARestart() async throws {
         let broker = InMemoryBroker()
