@@ -49,6 +49,7 @@ final class BusEngine: @unchecked Sendable {
     var stopping: StopProgress?
     /// Of our latest connections; a presence with another one is another process.
     private var sessions: [String] = []
+    private var openedAt = WallTime(milliseconds: 0)
     private static let sessionsMax = 64
     var isFenced = false
 
@@ -86,7 +87,8 @@ final class BusEngine: @unchecked Sendable {
         for link in [main] + others {
             link.takeoverQuestion = { [weak self] in
                 guard let self, let told else { return nil }
-                return (TakeoverProbe.Question(topic: whole(told.topic), session: told.onlineSession), Set(sessions))
+                return TakeoverProbe.Question(
+                    topic: whole(told.topic), owner: told.owner, ours: Set(sessions), since: openedAt)
             }
         }
         main.onEvent = { [weak self] event in self?.handleMain(event) }
@@ -97,6 +99,7 @@ final class BusEngine: @unchecked Sendable {
         }
     }
     func remember(session: String) {
+        openedAt = now()
         sessions.append(session)
         if sessions.count > Self.sessionsMax { sessions.removeFirst() }
     }

@@ -34,8 +34,8 @@ final class BusLink: @unchecked Sendable {
     /// The transport's events, while they are this attempt's.
     var onEvent: (TransportEvent) -> Void = { _ in }
 
-    /// What a probe is to look at, with the sessions that are ours; nil: nothing tells.
-    var takeoverQuestion: () -> (question: TakeoverProbe.Question, ours: Set<String>)? = { nil }
+    /// What a probe is to look at; nil: nothing tells.
+    var takeoverQuestion: () -> TakeoverProbe.Question? = { nil }
     /// Random per connection.
     private(set) var session = ""
 
@@ -74,9 +74,9 @@ final class BusLink: @unchecked Sendable {
         queue.asyncAfter(deadline: .now() + Self.openSecondsMax) {
             if self.attempt == attempt, self.phase == .opening { self.giveUp() }
         }
-        guard hasBeenOpen, let (question, ours) = takeoverQuestion() else { return connect() }
+        guard hasBeenOpen, let question = takeoverQuestion() else { return connect() }
         let probe = TakeoverProbe(
-            question, ours: ours, clientID: clientID, root: settings.topicRoot, network: network, queue: queue)
+            question, clientID: clientID, root: settings.topicRoot, network: network, queue: queue)
         self.probe = probe
         probe.look { verdict in
             self.probe = nil

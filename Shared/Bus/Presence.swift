@@ -21,8 +21,14 @@ package struct Presence: Sendable {
     /// Whether a payload on the topic says `offline`, in whosever name.
     package let isOffline: @Sendable ([UInt8]) -> Bool
 
-    /// The session that a payload says `online` for; nil if it is `offline` or names none.
-    package let onlineSession: @Sendable ([UInt8]) -> String?
+    /// A connection that is said to be `online`, and when it said so.
+    package struct Owner: Sendable, Hashable {
+        package var session: String
+        package var at: WallTime
+    }
+
+    /// Whom a payload says `online` for; nil if it is `offline` or names no session.
+    package let owner: @Sendable ([UInt8]) -> Owner?
 
     package init<M: BusMessage>(
         _ type: M.Type, at address: M.Address, isOffline: @escaping @Sendable (M) -> Bool,
@@ -34,16 +40,21 @@ package struct Presence: Sendable {
         payload = { isOnline, stamp throws(CodedError) in
             try BusCodec.encode(message(isOnline, stamp), at: stamp.at, seq: stamp.seq)
         }
-        let read: @Sendable ([UInt8]) -> M? = { bytes in
+        let read: @Sendable ([UInt8]) -> Stamped<M>? = { bytes in
             do throws(CodedError) {
-                return try BusCodec.decode(type, from: bytes).message
+                return try BusCodec.decode(type, from: bytes)
             } catch {
                 return nil
             }
         }
         // What is not a presence at all should be replaced by one.
-        self.isOffline = { read($0).map(isOffline) ?? true }
-        onlineSession = { read($0).flatMap { isOffline($0) ? nil : session($0) } }
+        self.isOffline = { read($0).map { isOffline($0.message) } ?? true }
+        owner = { bytes in
+            guard let told = read(bytes), !isOffline(told.message), let session = session(told.message) else {
+                return nil
+            }
+            return Owner(session: session, at: told.at)
+        }
     }
 
     /// `cameras/<camera>/availability`.

@@ -1,13 +1,15 @@
 internal import BusContract
 internal import Dispatch
+internal import Domain
 
 /// Looks, before a lost connection is made again, whether another process has taken its name. The MQTT 5 reason 0x8E
 /// would say so, but mosquitto 2.0.11 closes the older connection without a word; reconnecting then would drive the
 /// newer process out, and the two would go on doing that to each other for ever.
 ///
 /// The probe connects under a name of its own and reads the retained presence of its owner's service. If that says
-/// `online` with a session that was never ours, somebody else is us. Lives for one look, on the link's queue; a
-/// deadline is the link's business.
+/// `online` with a session that was never ours, and said so after we were connected last, somebody else is us. What is
+/// older a broker remembers from before: its memory on disk may be that of an earlier process of ours. Lives for one
+/// look, on the link's queue; a deadline is the link's business.
 ///
 /// Sendable is safe because every member is touched on `queue` alone.
 final class TakeoverProbe: @unchecked Sendable {
@@ -21,12 +23,14 @@ final class TakeoverProbe: @unchecked Sendable {
     struct Question: Sendable {
         /// Whole.
         var topic: String
-        /// The session of an `online` presence.
-        var session: @Sendable ([UInt8]) -> String?
+        /// Who an `online` presence is of.
+        var owner: @Sendable ([UInt8]) -> Presence.Owner?
+        /// The sessions that are ours, and when the newest of them began.
+        var ours: Set<String>
+        var since: WallTime
     }
 
     private let question: Question
-    private let ours: Set<String>
     private let queue: DispatchQueue
     private let transport: any BusTransport
     private let echoTopic: String
@@ -35,11 +39,9 @@ final class TakeoverProbe: @unchecked Sendable {
     private var tell: ((Verdict) -> Void)?
 
     init(
-        _ question: Question, ours: Set<String>, clientID: String, root: String, network: any BusNetwork,
-        queue: DispatchQueue
+        _ question: Question, clientID: String, root: String, network: any BusNetwork, queue: DispatchQueue
     ) {
         self.question = question
-        self.ours = ours
         self.queue = queue
         self.clientID = "\(clientID)-probe-\(String(UInt32.random(in: .min ... .max), radix: 16))"
         echoTopic = "\(root)/\(ReplyAddress.folder)/\(self.clientID)"
@@ -67,7 +69,8 @@ final class TakeoverProbe: @unchecked Sendable {
             transport.publish(Publication(topic: echoTopic, payload: [], delivery: .event), token: 0)
         case .message(let message) where message.topic == echoTopic: finish(isTaken ? .takenOver : .nobodyElse)
         case .message(let message):
-            if let session = question.session(message.payload) { isTaken = !ours.contains(session) }
+            guard let owner = question.owner(message.payload) else { break }
+            isTaken = !question.ours.contains(owner.session) && owner.at >= question.since
         case .subscribed(granted: false): finish(.nobodyElse)
         case .subscribed(granted: true), .published: break
         case .closed(let reason): finish(.failed(reason))

@@ -92,6 +92,33 @@ import Testing
         await observer.stop()
     }
 
+    /// A broker that comes back with what it knew from its disk may know an earlier process of the same name.
+    @Test(arguments: BrokerKind.allCases)
+    func whatABrokerRemembersOfAnEarlierProcessFencesNobody(_ kind: BrokerKind) async throws {
+        let broker = try await Broker(kind)
+        let (worker, heard) = try await broker.connected("worker", presences: Self.presences())
+        let earlier = ServiceState(
+            state: .online, version: "1", node: NodeID(unchecked: "here"), pid: 1,
+            startedAt: WallTime(milliseconds: 0), session: "0000000000000000")
+        let raw = try await RawBusClient(broker.network("raw"), clientID: "raw")
+        let topic = "framekeeper/services/capture-worker/front"
+        raw.publish(
+            Publication(
+                topic: topic, payload: try BusCodec.encode(earlier, at: WallTime(milliseconds: 0), seq: 1),
+                delivery: .state))
+        let (observer, seen) = try await broker.connected("observer", to: ["services/+/+"])
+        try await eventually("the broker knows the earlier one") {
+            seen.decoded(ServiceState.self).last?.message == earlier
+        }
+        await broker.crash()
+        try await eventually("the outage is noticed") { !heard.disconnects.isEmpty }
+        try await broker.restart(isForgetting: false)
+        try await eventually("the worker is back") { heard.connects == 2 }
+        #expect(!heard.disconnects.contains(.takenOver))
+        await worker.stop()
+        await observer.stop()
+    }
+
     @Test(arguments: BrokerKind.allCases)
     func aSecondProcessWithTheSameNameFencesTheFirst(_ kind: BrokerKind) async throws {
         try await Self.fence(over: try await Broker(kind))
