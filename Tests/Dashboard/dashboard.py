@@ -109,6 +109,7 @@ class Visit:
         self.gap()
         self.moves()
         self.crowd()
+        self.gone()
         self.play()
         self.keyboard()
         self.readable()
@@ -226,6 +227,22 @@ class Visit:
             "return document.querySelector('.timeline[data-camera=front]').ariaLabel ?? '2500'"))
         check("pictures are asked for when they are seen", self.browser.run(
             "return document.querySelector('.tile img').loading === 'lazy'"))
+
+    def gone(self):
+        """A camera that the service does not know any more, and then does again."""
+        look = ("const real = window.fetch; const isKnown = arguments[0];"
+                "window.fetch = async (path, options) => {"
+                " if (path !== '/api/v1/cameras') return real(path, options);"
+                " const answer = await (await real(path, options)).json();"
+                " if (!isKnown) answer.cameras = answer.cameras.filter(({ id }) => id !== 'hall');"
+                " return Response.json(answer); };"
+                "document.dispatchEvent(new Event('visibilitychange')); window.fetch = real;")
+        places = "return document.querySelectorAll('#tiles [data-camera=hall], #timelines [data-camera=hall]').length"
+        self.browser.run(look, False)
+        self.browser.wait("the camera has gone", lambda: self.browser.run(places + " === 0"))
+        self.browser.run(look, True)
+        self.browser.wait("it is there again", lambda: self.browser.run(places + " === 2"))
+        print("ok a camera that is gone has no tile and no timeline", flush=True)
 
     def play(self):
         self.browser.run(

@@ -16,6 +16,18 @@ import tempfile
 import venv
 
 TOOL = "schemathesis==4.32.5"
+# The tool's own times are of any year; the service takes those that it can count in nanoseconds.
+TIMES = """
+import datetime
+
+import schemathesis
+from hypothesis import strategies
+
+offsets = strategies.integers(-14 * 60, 14 * 60).map(
+    lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes)))
+schemathesis.openapi.format("date-time", strategies.datetimes(
+    datetime.datetime(1971, 1, 1), datetime.datetime(2261, 1, 1), timezones=offsets).map(lambda time: time.isoformat()))
+"""
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("url")
@@ -34,7 +46,10 @@ with tempfile.TemporaryDirectory(prefix="framekeeper-fuzz-") as folder:
     if options.camera:
         with open(f"{folder}/commands.toml", "w", encoding="utf-8") as file:
             file.write(f'[parameters]\n"path.camera" = "{options.camera}"\n')
+    with open(f"{folder}/times.py", "w", encoding="utf-8") as file:
+        file.write(TIMES)
     outcome = 0
+    environment = {**os.environ, "PYTHONUTF8": "1", "SCHEMATHESIS_HOOKS": "times", "PYTHONPATH": folder}
     # An event stream has no end to wait for; Tests/MetricsTests listens to it.
     for name, rate, chosen in (("questions", "80/s", ["--include-method", "GET", "--exclude-path", "/events"]),
                                ("commands", "4/s", ["--include-method", "POST"])):
@@ -43,6 +58,6 @@ with tempfile.TemporaryDirectory(prefix="framekeeper-fuzz-") as folder:
         ran = subprocess.run(
             [f"{folder}/bin/schemathesis", *config, "run", f"{options.url}/openapi.json", "--phases", "examples,coverage,fuzzing",
              "--max-examples", str(options.examples), "--seed", str(options.seed), "--rate-limit", rate, "--no-color",
-             *chosen], cwd=folder, env={**os.environ, "PYTHONUTF8": "1"}, check=False)
+             *chosen], cwd=folder, env=environment, check=False)
         outcome = outcome or ran.returncode
 sys.exit(outcome)

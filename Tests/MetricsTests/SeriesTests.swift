@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 
 @testable import MetricsCore
+@testable import MetricsShell
 
 /// Every series at once, judged by Prometheus' own tool, and held against alerts and dashboard in compose/.
 @Suite("Every series there is", .timeLimit(.minutes(2)))
@@ -97,11 +98,33 @@ struct SeriesTests {
         #expect(try await run(["python3", script, "--series", folder.path("series")], folder.path("fewer")) == 1)
     }
 
+    private func description<Value>(_ keys: String...) throws -> Value {
+        let file = project.appending(path: "Services/metrics/Shell/Pages/openapi.json")
+        var value = try JSONSerialization.jsonObject(with: Data(contentsOf: file))
+        for key in keys { value = try #require((value as? [String: Any])?[key]) }
+        return try #require(value as? Value)
+    }
+
+    @Test("The OpenAPI document names every status that refuses a command", arguments: ControlNoun.allCases)
+    func refusals(noun: ControlNoun) throws {
+        let path = "/api/v1/cameras/{camera}/\(noun.rawValue)"
+        let responses: [String: Any] = try description("paths", path, "post", "responses")
+        for code in ErrorCode.allCases {
+            #expect(responses["\(HTTPAnswer.status(of: code))"] != nil, "\(code)")
+        }
+    }
+
+    @Test("It forbids no time that is read", arguments: ["2026-01-31T23:59:59+02:00", "2024-02-29T00:00:00.25Z"])
+    func times(text: String) throws {
+        let schema: [String: Any] = try description("components", "schemas", "Time")
+        #expect(WallTime(rfc3339: text) != nil && schema["format"] as? String == "date-time")
+        let pattern = try (schema["pattern"] as? String).map { try Regex($0) }
+        #expect(try pattern.map { try $0.wholeMatch(in: text) != nil } ?? true)
+    }
+
     @Test("The OpenAPI document names every address, and no other")
     func addresses() throws {
-        let file = project.appending(path: "Services/metrics/Shell/Pages/openapi.json")
-        let document = try #require(JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
-        let paths = try #require(document["paths"] as? [String: [String: Any]])
+        let paths: [String: [String: Any]] = try description("paths")
         var found: Set<String> = []
         for (path, methods) in paths {
             for method in methods.keys {

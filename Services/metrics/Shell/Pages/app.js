@@ -388,6 +388,7 @@ window.addEventListener("hashchange", () => {
   find("#main").focus();
 });
 find("#signout").hidden = sessionStorage.getItem("signed-in") === null;
+
 // Of what has taken everything back that it had said, nothing is left.
 function forgetAllBut(ids) {
   const gone = [...known.cameras.keys()].filter((id) => !ids.has(id));
@@ -417,5 +418,6 @@ async function refresh() {
 }
 
 setInterval(refresh, 10000);
+document.addEventListener("visibilitychange", refresh);
 setInterval(() => { if (known.ready) { drawPlots(); if (!shown) drawTrend(); } }, 30000);
 load();
