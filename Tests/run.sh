@@ -55,8 +55,8 @@ built=$SECONDS
 # Explorations and simulations keep every core busy without a pause; what waits for processes and sockets must not run
 # beside them.
 busy='^Simulation\.|HistoryTests/|allShortHistories|/shortHistories|PropertyTests/|ConvergenceTests/'
-# So do codecs and files that are tested on the pool's own threads, for which an HTTP server cannot wait.
-served='^(ConfigWriterTests|MediaServerTests|MetricsTests)\.'
+# So do codecs and files that are tested on the pool's own threads, for which a server cannot wait.
+served='^(ConfigWriterTests|MediaServerTests|MetricsTests)\.|HealthMonitorServiceTests/'
 # Nodes that are broken on purpose have the machine for themselves: what is late then is late for a reason.
 faults='^Faults\.'
 log=$(mktemp)

@@ -257,6 +257,9 @@ extension MetricsCore {
             $0.storage.map { Double($0.totalBytes) }
         }
         family("storage_free_bytes", "Free space of that file system.") { $0.storage.map { Double($0.freeBytes) } }
+        family("storage_min_free_bytes", "Free space that retention keeps, where it does in every folder.") {
+            $0.storage?.minFreeBytes.map(Double.init)
+        }
         family("storage_used_bytes", "What recordings take.") { $0.storage.map { Double($0.usedBytes) } }
         family("storage_oldest_timestamp_seconds", "The beginning of the oldest file.") {
             $0.storage?.oldestAt.map { Double($0.milliseconds) / 1000 }
