@@ -21,7 +21,8 @@ extension NodeTests {
         // MARK: Every form of every command
 
         @Test func commandsInEveryForm() async throws {
-            try await Cluster.run(cameras: Self.cameras, rotation: "1m") { cluster in
+            // Seldom: a rotation that is wanted near a boundary is that boundary.
+            try await Cluster.run(cameras: Self.cameras, rotation: "12h") { cluster in
                 try await cluster.ready("front")
                 try await cluster.ready("back")
                 for (start, stop) in [
@@ -57,7 +58,7 @@ extension NodeTests {
             #expect(reply.status == .ok && reply.result?.rotated == true, "\(payload): \(reply)")
             let offset = try #require(reply.result?.offsetSeconds)
             // The pattern makes a key frame for the boundary; the rest is the reply's own rounding and one frame.
-            #expect(offset >= 0 && offset <= 1.1)
+            #expect(offset >= 0 && offset <= 1.1, "\(payload): \(reply)")
             try await eventually("the next segment", within: .seconds(10)) {
                 (cluster.recording("front")?.segment?.index ?? -1) > index
             }
