@@ -57,15 +57,6 @@ struct CameraSearch {
     ) -> CameraMemory.Identity {
         let name = DeviceDirectory.stableNames(of: node).first { $0.hasPrefix("/dev/v4l/by-id/") }
         return CameraMemory.Identity(
-            stableName: hasTwin(node, capability) ? nil : name, card: capability.card, busInfo: capability.busInfo)
-    }
-
-    /// Two cameras of a kind without serial numbers share one name in by-id, which leads to either of them.
-    private static func hasTwin(_ node: String, _ capability: DeviceHandle.Capability) -> Bool {
-        guard DeviceDirectory.serial(of: node) == nil else { return false }
-        return DeviceDirectory.nodes().contains { other in
-            guard other != node, let found = try? DeviceHandle(other).capability() else { return false }
-            return found.isCamera && found.card == capability.card && DeviceDirectory.serial(of: other) == nil
-        }
+            stableName: DeviceDirectory.hasTwin(node) ? nil : name, card: capability.card, busInfo: capability.busInfo)
     }
 }

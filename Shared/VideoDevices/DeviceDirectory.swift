@@ -26,9 +26,29 @@ package enum DeviceDirectory {
     }
 
     /// The serial number of a USB camera (sysfs: the interface's device lies above it).
-    package static func serial(of node: String) -> String? {
-        guard let name = node.split(separator: "/").last else { return nil }
-        return line(in: "/sys/class/video4linux/\(name)/device/../serial")
+    package static func serial(of node: String) -> String? { line(in: "\(usbFolder(of: node))/serial") }
+
+    /// Whether another camera of the same model is plugged in and neither has a serial number: the two share one name
+    /// in by-id, which leads to either of them.
+    static func hasTwin(_ node: String) -> Bool {
+        guard let model = model(of: node), serial(of: node) == nil else { return false }
+        let folder = usbFolder(of: node)
+        return nodes().contains { other in
+            self.model(of: other) == model && usbFolder(of: other) != folder && serial(of: other) == nil
+        }
+    }
+
+    /// Vendor and product; nil for what is not on USB.
+    private static func model(of node: String) -> String? {
+        let folder = usbFolder(of: node)
+        guard let vendor = line(in: "\(folder)/idVendor"), let product = line(in: "\(folder)/idProduct") else {
+            return nil
+        }
+        return "\(vendor):\(product)"
+    }
+
+    private static func usbFolder(of node: String) -> String {
+        target(of: "/sys/class/video4linux/\(node.split(separator: "/").last ?? "")/device/..")
     }
 
     // MARK: Files

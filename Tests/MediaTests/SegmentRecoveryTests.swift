@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    /// A disk that flips a bit must cost no process: two bits of each byte of the headers, and large numbers.
+    /// A disk that flips a bit must cost no process: a bit of each byte of the headers, and large numbers.
     @Test func noBitOfAHeaderEndsTheReader() throws {
         let bytes = Data(whole.prefix(copy.parts[0].bytes + copy.parts[1].bytes))
         let path = fixtures.path("flipped.mp4")
@@ -107,12 +107,8 @@ import Testing
             try file.write(contentsOf: [byte])
         }
         for place in Self.headers(of: bytes) {
-            for bit in [place % 7, 7] {
-                try put(bytes[place] ^ (1 << bit), at: place)
-                try look("bit \(bit) of byte \(place)")
-            }
-            try put(0xff, at: place)
-            try look("all of byte \(place)")
+            try put(place.isMultiple(of: 4) ? 0xff : bytes[place] ^ (1 << (place % 8)), at: place)
+            try look("byte \(place)")
             try put(bytes[place], at: place)
         }
         // A box that is as long as 64 bits can say, behind another.
