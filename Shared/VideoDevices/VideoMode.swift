@@ -187,7 +187,7 @@ package struct ModeChoice: Hashable, Sendable, CustomStringConvertible {
             let rate = mode.rates.nearest(to: wish.rate)
             choice = ModeChoice(format: mode.format, width: size.width, height: size.height, rate: rate)
             let distance = abs(size.width - wish.width) + abs(size.height - wish.height)
-            let slowness = rate.map { Int(($0.ratio(to: wish.rate) * 20).rounded()) } ?? 0
+            let slowness = rate.map { Int((($0.ratio(to: wish.rate) - 1) * 20).rounded()) } ?? 0
             let millihertz = rate.map { Int(($0.perSecond * 1000).rounded()) } ?? 0
             order = [
                 distance, slowness, mode.isEmulated ? 1 : 0, rank, -size.width * size.height, -millihertz,

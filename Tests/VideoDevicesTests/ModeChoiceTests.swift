@@ -74,6 +74,19 @@ import VideoDevices
         #expect(Self.best(Self.wish(), Self.mode("BA81", 1280, 720, 30)) == nil)
     }
 
+    @Test func aFifthOfTheRateIsFurtherFromItThanItsDouble() {
+        let modes = [Self.mode("YUYV", 1920, 1080, 5), Self.mode("MJPG", 1920, 1080, 60)]
+        #expect(
+            ModeChoice.best(for: Self.wish(1920, 1080, fps: 30), among: modes)?.description
+                == "MJPG 1920x1080 at 60 fps")
+        #expect(RateMenu.discrete([5, 60].map { FrameRate($0) }).nearest(to: FrameRate(30)) == FrameRate(60))
+    }
+
+    @Test func aRateThatIsKnownAndRightIsAsNearAsOneThatIsNotKnown() {
+        let (coded, raw) = (Self.mode("H264", 640, 360, 30), Self.mode("YU12", 640, 360, isEmulated: true))
+        #expect(Self.best(Self.wish(640, 360, fps: 30), raw, coded) == "H264 640x360 at 30 fps")
+    }
+
     @Test func aDeviceThatDoesNotSayItsRateIsTakenAsItIs() {
         let choice = ModeChoice.best(for: Self.wish(640, 360, fps: 30), among: [Self.mode("YUYV", 640, 360)])
         #expect(choice == ModeChoice(format: PixelFormat("YUYV"), width: 640, height: 360, rate: nil))
