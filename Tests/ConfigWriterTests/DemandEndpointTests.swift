@@ -93,7 +93,7 @@ final class DemandEndpointTests: Sendable {
         let second = endpoint()
         second.configure(listen, cameras: [front])
         await first.stop()
-        try await eventually("the second one listens") {
+        try await eventually("the second one listens", within: .seconds(60)) {
             letTimePass()
             return (try? await RawHTTP.send("POST", "/v1/demand/front", port: port).status) == 204
         }

@@ -41,7 +41,8 @@ struct SeriesTests {
         for report in reports { _ = core.handle(.camera(Self.front, report, json: "{}"), at: Self.start) }
         for (seconds, free) in [(0, 900), (3600, 100)] {
             let state = StorageState(
-                totalBytes: 1000, freeBytes: Int64(free), usedBytes: 1, oldestAt: Self.start.wall, status: .ok)
+                totalBytes: 1000, freeBytes: Int64(free), minFreeBytes: 1, usedBytes: 1, oldestAt: Self.start.wall,
+                status: .ok)
             _ = core.handle(.storage(Self.attic, state, json: "{}"), at: Self.start + .seconds(seconds))
         }
         let server = MediaServerState(reachable: true, breaker: .closed, mode: .api)
