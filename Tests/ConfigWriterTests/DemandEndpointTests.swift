@@ -33,7 +33,7 @@ final class DemandEndpointTests: Sendable {
     private func started(on host: String = "127.0.0.1") async throws -> DemandEndpoint {
         let endpoint = endpoint()
         endpoint.configure(HostAndPort(host: host, port: port), cameras: [front])
-        try await eventually("the endpoint listens") {
+        try await eventually("the endpoint listens", within: .seconds(60)) {
             (try? await RawHTTP.send("GET", "/", port: port)) != nil
         }
         return endpoint
@@ -105,7 +105,7 @@ final class DemandEndpointTests: Sendable {
         let endpoint = try await started(on: "localhost")
         let other = try MosquittoBroker.freePort()
         endpoint.configure(HostAndPort(host: "127.0.0.1", port: other), cameras: [])
-        try await eventually("the other port listens") {
+        try await eventually("the other port listens", within: .seconds(60)) {
             (try? await RawHTTP.send("POST", "/v1/demand/front", port: other).status) == 404
         }
         await #expect(throws: RawHTTP.Failed.self) { try await RawHTTP.send("GET", "/", port: port) }
