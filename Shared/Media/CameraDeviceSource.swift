@@ -129,11 +129,11 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
             awaitsKey = true
             device.requestKeyFrame()
         }
-        guard camera.coding.hasPicture(picture.bytes.buffer) else {
+        let (hasPicture, isKey) = camera.coding.look(at: picture.bytes.buffer)
+        guard hasPicture else {
             if sets.count < Self.setsMax { sets += picture.bytes.buffer }
             return
         }
-        let isKey = camera.coding.isKey(picture.bytes.buffer)
         askForKeyFrame(unless: isKey, at: picture.arrival)
         guard isKey || !awaitsKey else {
             if hasBegun { missing += 1 }
@@ -237,31 +237,21 @@ extension CameraFormat.Coding {
         }
     }
 
-    /// Whether there is a coded slice in it: a driver may give parameter sets in a buffer of their own
-    /// (`V4L2_MPEG_VIDEO_HEADER_MODE_SEPARATE`).
-    func hasPicture(_ unit: UnsafeRawBufferPointer) -> Bool {
-        contains(unit) { codec, type in codec == .h264 ? (1...5).contains(type) : type < 32 }
-    }
-
-    /// Whether decoding can begin with this access unit: an IDR picture of H.264, an IRAP picture of H.265
-    /// (Rec. ITU-T H.264 table 7-1, H.265 table 7-1).
-    func isKey(_ unit: UnsafeRawBufferPointer) -> Bool {
-        contains(unit) { codec, type in codec == .h264 ? type == 5 : (16...23).contains(type) }
-    }
-
-    /// True for what is not of units.
-    private func contains(
-        _ unit: UnsafeRawBufferPointer, _ isWanted: (ParameterSets.Codec, UInt8) -> Bool
-    ) -> Bool {
+    /// Whether there is a coded slice in it, since a driver may give parameter sets in a buffer of their own
+    /// (`V4L2_MPEG_VIDEO_HEADER_MODE_SEPARATE`), and whether decoding can begin with this access unit: an IDR picture of
+    /// H.264, an IRAP picture of H.265 (Rec. ITU-T H.264 table 7-1, H.265 table 7-1). Both for what is not of units.
+    func look(at unit: UnsafeRawBufferPointer) -> (hasPicture: Bool, isKey: Bool) {
         let codec: ParameterSets.Codec
         switch self {
         case .h264: codec = .h264
         case .h265: codec = .hevc
-        case .mjpeg, .raw: return true
+        case .mjpeg, .raw: return (true, true)
         }
-        var found = false
+        var found = (hasPicture: false, isKey: false)
         ParameterSets.forEachUnit(in: unit, lengthSize: nil) { unit in
-            found = found || isWanted(codec, codec.type(of: unit))
+            let type = codec.type(of: unit)
+            found.hasPicture = found.hasPicture || (codec == .h264 ? (1...5).contains(type) : type < 32)
+            found.isKey = found.isKey || (codec == .h264 ? type == 5 : (16...23).contains(type))
         }
         return found
     }

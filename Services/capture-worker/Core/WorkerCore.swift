@@ -214,6 +214,7 @@ package struct WorkerCore: Hashable, Sendable {
         case .readersReported(let count): readersReported(count)
         case .readersCounted(let count): readersCounted(count, at: now)
         case .snapshotTaken(let job, let outcome): snapshotTaken(job: job, outcome, at: now)
+        case .segmentLeft: []
         case .controlsRead(let state): [.publishControls(state)]
         case .controlsTurned(let outcome, let token): controlsTurned(outcome, token: token)
         case .notRemembered: notRemembered(at: now)

@@ -18,6 +18,8 @@ package enum WorkerEvent: Hashable, Sendable {
     /// The first part of a segment is on disk.
     case firstPartWritten(SessionID, index: Int)
     case segmentClosed(SegmentClosed)
+    /// A file could not be finished after a storage failure; the rotation-service finds it.
+    case segmentLeft(file: String, CodedError)
     /// Frames were dropped because the disk or the encoder did not keep up, or the process was held.
     case overran(SessionID)
     /// No file can be written. The session waits.

@@ -206,20 +206,23 @@ final class SegmentRecorder: Sendable {
         report(.storageFailed(plan.opening.session, error))
     }
 
-    /// Keeps what is on disk as a segment of its own. If even that fails, the rotation-service finds the file; that the
-    /// disk refuses has been told.
+    /// Keeps what is on disk as a segment of its own. If even that fails, the rotation-service finds the file.
     private func abandon(_ open: Open) {
         open.writer.abandon()
         let path = settings.storage + "/" + open.writer.path.relativePath
-        // It may have its name already, if only its folder could not be synced.
-        let found =
-            open.writer.path.isPartial
-            ? (try? SegmentRecovery.finish(path))?.inspection : try? SegmentFileReader.inspect(path)
-        if let inspection = found, inspection.parts > 0 {
+        do {
+            // It may have its name already, if only its folder could not be synced.
+            let found =
+                open.writer.path.isPartial
+                ? try SegmentRecovery.finish(path)?.inspection : try SegmentFileReader.inspect(path)
+            guard let inspection = found, inspection.parts > 0 else { return }
             let kept = Kept(
                 path: open.writer.path.completed, frames: inspection.videoFrames, bytes: inspection.completeBytes,
                 duration: inspection.duration)
             report(.segmentClosed(closed(open.plan, kept, reason: .error)))
+        } catch {
+            // Not a storage failure of its own: that the disk refuses has been told, and is waited for.
+            report(.segmentLeft(file: open.writer.path.relativePath, error))
         }
     }
 

@@ -32,7 +32,7 @@ struct SessionTailReader: Sendable {
                 last = last ?? found
             } catch {
                 unreadable(path, error)
-                if last == nil { unread = max(unread ?? 0, path.index) }
+                if last == nil { unread = unread ?? path.index }
             }
         }
         return tail(last, unread: unread, of: session, recovered)
@@ -42,17 +42,16 @@ struct SessionTailReader: Sendable {
     private func tail(
         _ last: Found?, unread: Int?, of session: WorkerMemory.Session, _ recovered: [SegmentClosed]
     ) -> SessionTail? {
-        var tail = last.map {
+        let tail = last.map {
             SessionTail(
                 lastIndex: $0.path.index, nextFrame: $0.manifest.firstFrame + UInt64($0.inspection.videoFrames),
                 endedAt: $0.manifest.startedAt + $0.inspection.duration, recovered: recovered)
         }
         guard let unread else { return tail }
         let begun = max(tail?.nextFrame ?? 0, session.nextFrame)
-        tail = SessionTail(
+        return SessionTail(
             lastIndex: unread, nextFrame: begun + RecordingLimits.framesOfFileMax,
             endedAt: max(tail?.endedAt ?? session.newestAt, session.newestAt), recovered: recovered)
-        return tail
     }
 
     /// From the day of the newest segment that was remembered on; a later one may have been opened since.

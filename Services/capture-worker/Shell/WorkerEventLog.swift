@@ -22,6 +22,8 @@ struct WorkerEventLog: Sendable {
             logger.info("source open", metadata: metadata)
             for remark in facts.remarks { logger.warning("\(remark)") }
         case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
+        case .segmentLeft(let file, let error):
+            logger.warning("segment left unfinished", metadata: ["file": "\(file)", "error": "\(error)"])
         case .storageFailed(_, let error): logger.error("storage failed", metadata: ["error": "\(error)"])
         case .publisherConnected: logger.info("published")
         case .publisherFailed(let error, _): logger.warning("not published", metadata: ["error": "\(error)"])

@@ -9,16 +9,15 @@ extension NodeSettings {
         var folders = [Folder(folder: StorageFolder(configuration.storage.path), retention: fleet)]
         for camera in configuration.ownCameras {
             let folder = StorageFolder(camera.storage.path)
-            let place =
-                folders.firstIndex { $0.folder == folder }
-                ?? {
-                    // Sizes there are each camera's own; one that is no longer configured keeps the fleet's age.
-                    folders.append(Folder(folder: folder, retention: RetentionLimits(maxAge: fleet.maxAge)))
-                    return folders.count - 1
-                }()
+            if !folders.contains(where: { $0.folder == folder }) {
+                // Sizes there are each camera's own; one that is no longer configured keeps the fleet's age.
+                folders.append(Folder(folder: folder, retention: RetentionLimits(maxAge: fleet.maxAge)))
+            }
             // Space is free for all cameras of a disk or for none: the most that one of them asks for.
-            folders[place].retention.minFree = [folders[place].retention.minFree, camera.storage.retention.minFree]
-                .compactMap { $0 }.max()
+            for place in folders.indices where folders[place].folder == folder {
+                folders[place].retention.minFree = [folders[place].retention.minFree, camera.storage.retention.minFree]
+                    .compactMap { $0 }.max()
+            }
         }
         self.init(
             node: configuration.node,
