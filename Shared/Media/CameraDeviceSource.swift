@@ -238,8 +238,8 @@ extension CameraFormat.Coding {
     }
 
     /// Whether there is a coded slice in it, since a driver may give parameter sets in a buffer of their own
-    /// (`V4L2_MPEG_VIDEO_HEADER_MODE_SEPARATE`), and whether decoding can begin with this access unit: an IDR picture of
-    /// H.264, an IRAP picture of H.265 (Rec. ITU-T H.264 table 7-1, H.265 table 7-1). Both for what is not of units.
+    /// (`V4L2_MPEG_VIDEO_HEADER_MODE_SEPARATE`), and whether decoding can begin with this access unit: an IDR picture
+    /// of H.264, an IRAP picture of H.265 (Rec. ITU-T H.264 table 7-1, H.265 table 7-1). Both for what is not of units.
     func look(at unit: UnsafeRawBufferPointer) -> (hasPicture: Bool, isKey: Bool) {
         let codec: ParameterSets.Codec
         switch self {
