@@ -87,8 +87,10 @@ final class BusEngine: @unchecked Sendable {
         for link in [main] + others {
             link.takeoverQuestion = { [weak self] in
                 guard let self, let told else { return nil }
-                return TakeoverProbe.Question(
-                    topic: whole(told.topic), owner: told.owner, ours: Set(sessions), since: openedAt)
+                return TakeoverProbe.Question(topic: whole(told.topic), owner: told.owner) { [weak self] owner in
+                    guard let self else { return false }
+                    return !sessions.contains(owner.session) && owner.at >= openedAt
+                }
             }
         }
         main.onEvent = { [weak self] event in self?.handleMain(event) }
@@ -98,6 +100,7 @@ final class BusEngine: @unchecked Sendable {
             }
         }
     }
+
     func remember(session: String) {
         openedAt = now()
         sessions.append(session)

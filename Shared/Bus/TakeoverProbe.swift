@@ -8,8 +8,9 @@ internal import Domain
 ///
 /// The probe connects under a name of its own and reads the retained presence of its owner's service. If that says
 /// `online` with a session that was never ours, and said so after we were connected last, somebody else is us. What is
-/// older a broker remembers from before: its memory on disk may be that of an earlier process of ours. Lives for one
-/// look, on the link's queue; a deadline is the link's business.
+/// older a broker remembers from before: its memory on disk may be that of an earlier process of ours. What is heard
+/// is judged when it is heard: meanwhile another link of ours may have been born again. Lives for one look, on the
+/// link's queue; a deadline is the link's business.
 ///
 /// Sendable is safe because every member is touched on `queue` alone.
 final class TakeoverProbe: @unchecked Sendable {
@@ -20,14 +21,13 @@ final class TakeoverProbe: @unchecked Sendable {
     }
 
     /// What to look at, and how to read it.
-    struct Question: Sendable {
+    struct Question {
         /// Whole.
         var topic: String
         /// Who an `online` presence is of.
         var owner: @Sendable ([UInt8]) -> Presence.Owner?
-        /// The sessions that are ours, and when the newest of them began.
-        var ours: Set<String>
-        var since: WallTime
+        /// Whether that is another process than ours, as far as is known now.
+        var isForeign: (Presence.Owner) -> Bool
     }
 
     private let question: Question
@@ -70,7 +70,7 @@ final class TakeoverProbe: @unchecked Sendable {
         case .message(let message) where message.topic == echoTopic: finish(isTaken ? .takenOver : .nobodyElse)
         case .message(let message):
             guard let owner = question.owner(message.payload) else { break }
-            isTaken = !question.ours.contains(owner.session) && owner.at >= question.since
+            isTaken = question.isForeign(owner)
         case .subscribed(granted: false): finish(.nobodyElse)
         case .subscribed(granted: true), .published: break
         case .closed(let reason): finish(.failed(reason))

@@ -2,6 +2,7 @@ import Bus
 import BusContract
 import Domain
 import Logging
+import Synchronization
 import TestSupport
 import Testing
 
@@ -93,4 +94,59 @@ func segment(_ index: Int) throws -> SegmentEvent {
     return SegmentEvent(
         event: .opened, session: session, index: index, node: NodeID(unchecked: "here"), file: path.relativePath,
         startedAt: startedAt, firstFrame: UInt64(index) * 10)
+}
+
+/// Another network, whose connections of certain names wait to be opened for as long as the test wants.
+final class HoldingNetwork: BusNetwork {
+    private struct State {
+        var isHolding = false
+        var held: [@Sendable () -> Void] = []
+    }
+    private let network: any BusNetwork
+    private let prefix: String
+    private let state = Mutex(State())
+
+    init(network: any BusNetwork, prefix: String) {
+        self.network = network
+        self.prefix = prefix
+    }
+
+    func makeTransport() -> any BusTransport { Transport(inner: network.makeTransport(), network: self) }
+
+    /// How many wait.
+    var held: Int { state.withLock { $0.held.count } }
+
+    var isHolding: Bool {
+        get { state.withLock { $0.isHolding } }
+        set {
+            let released = state.withLock { state in
+                state.isHolding = newValue
+                defer { if !newValue { state.held = [] } }
+                return newValue ? [] : state.held
+            }
+            for open in released { open() }
+        }
+    }
+
+    private func open(_ clientID: String, _ body: @escaping @Sendable () -> Void) {
+        let isHeld = state.withLock { state in
+            guard state.isHolding, clientID.hasPrefix(prefix) else { return false }
+            state.held.append(body)
+            return true
+        }
+        if !isHeld { body() }
+    }
+
+    private struct Transport: BusTransport {
+        let inner: any BusTransport
+        let network: HoldingNetwork
+
+        func open(_ connection: BusConnection, events: @escaping @Sendable (TransportEvent) -> Void) {
+            network.open(connection.clientID) { inner.open(connection, events: events) }
+        }
+        func subscribe(_ filters: [String]) { inner.subscribe(filters) }
+        func publish(_ publication: Publication, token: UInt64) { inner.publish(publication, token: token) }
+        func close() { inner.close() }
+        func abandon() { inner.abandon() }
+    }
 }

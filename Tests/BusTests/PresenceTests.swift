@@ -1,6 +1,7 @@
 import Bus
 import BusContract
 import Domain
+import Logging
 import TestSupport
 import Testing
 
@@ -117,6 +118,33 @@ import Testing
         #expect(!heard.disconnects.contains(.takenOver))
         await worker.stop()
         await observer.stop()
+    }
+
+    /// Of a client's two connections one may be made again, and born, while the other one still looks.
+    @Test func aBirthOfTheOtherConnectionFencesNobody() async throws {
+        let twin = InMemoryBroker()
+        let network = HoldingNetwork(network: twin, prefix: "worker-probe-")
+        let worker = BusClient(
+            settings: Broker.twin(twin).settings("worker"), presences: Self.presences(), network: network,
+            now: wallClock, logger: Logger(label: "test"))
+        let heard = BusRecorder(worker)
+        worker.start()
+        try await eventually("connected") { heard.connects == 1 }
+        let topic = "framekeeper/services/capture-worker/front"
+        try await eventually("born") { await twin.retainedPayload(of: topic) != nil }
+        let born = await twin.retainedPayload(of: topic)
+        network.isHolding = true
+        await twin.crash()
+        try await eventually("the outage is noticed") { !heard.disconnects.isEmpty }
+        await twin.restart(isForgetting: false)
+        try await eventually("one looks, the other is born again") {
+            guard network.held > 0 else { return false }
+            return await twin.retainedPayload(of: topic) != born
+        }
+        network.isHolding = false
+        try await eventually("both are back") { heard.connects == 2 || heard.disconnects.contains(.takenOver) }
+        #expect(!heard.disconnects.contains(.takenOver))
+        await worker.stop()
     }
 
     @Test(arguments: BrokerKind.allCases)

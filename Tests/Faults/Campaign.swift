@@ -199,10 +199,18 @@ struct Campaign {
                 cost.framesLost += gap.framesLost.map(Int.init) ?? Int((seconds * Self.fps).rounded())
                 let before = begun.timeIntervalSince1970 - Double(gap.from.milliseconds) / 1000
                 cost.lostBefore = max(cost.lostBefore, before)
-                if name != camera, !fault.stopsAll { Issue.record("\(fault) of \(camera) cost \(name) a gap: \(gap)") }
+                if name != camera, !fault.stopsAll {
+                    Issue.record("\(fault) of \(camera) cost \(name) a gap: \(gap)\n\(try words(of: name))")
+                }
             }
         }
         return cost
+    }
+
+    /// What the node's log said last of a camera's worker.
+    private func words(of camera: String) throws -> String {
+        let lines = try cluster.upLog().split(separator: "\n").filter { $0.contains("capture-worker.\(camera)") }
+        return lines.suffix(20).joined(separator: "\n")
     }
 
     private func waitForGap(_ camera: String) async throws {
