@@ -60,15 +60,15 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
     func next() throws(CodedError) -> SourceItem {
         guard let encoder, let frame else { throw CodedError(.internal, "the test pattern is not open") }
         try waitForTurn()
-        // The wait itself may have been held: a frame that late would seem to come after the silence.
-        let skipped = skipMissedTurns()
-        guard skipped == 0 else { return .skipped(frames: skipped) }
         let code = av_frame_make_writable(frame)
         guard code >= 0 else { throw LibavError.internal(code, "no memory for a picture") }
         paint(frame)
+        // One reading for both: a frame that was held before it would seem to come after the silence.
+        let arrival = clock()
+        let skipped = skipMissedTurns(at: arrival)
+        guard skipped == 0 else { return .skipped(frames: skipped) }
         let number = frameNumber
         frameNumber += 1
-        let arrival = clock()
         let isDue = keyMoment.isDue(at: arrival)
         let isAsked = wantsKey.exchange(false, ordering: .acquiring)
         guard let coded = try encoder.encode(frame, forcesKey: isAsked || isDue) else {
@@ -77,10 +77,10 @@ final class TestPatternSource: MediaSource, @unchecked Sendable {
         return .packet(try coded.packet(pts: number, dts: number, duration: 1, arrival: arrival))
     }
 
-    /// How many frames there is no sense in painting any more.
-    private func skipMissedTurns() -> Int {
+    /// How many frames there is no sense in any more.
+    private func skipMissedTurns(at now: MonotonicTime) -> Int {
         guard let started else { return 0 }
-        let behind = clock() - (started + offset(of: frameNumber))
+        let behind = now - (started + offset(of: frameNumber))
         guard behind > Self.latenessMax else { return 0 }
         let missed = TimeBase(1, Int32(pattern.fps)).ticks(in: behind)
         frameNumber += missed

@@ -75,11 +75,57 @@ import Testing
         #expect(next.isKey && next.pts == 225, "the pattern's own numbers show what is missing")
     }
 
+    /// Wherever in its work the process is held, no frame says that it came after the silence.
+    @Test(arguments: 1...5) func aFrameBeforeASilenceKeepsItsTime(reading: Int) throws {
+        let clock = SteppedClock()
+        let source = MediaSources.make(
+            .testPattern(.init(width: 64, height: 64, fps: 25)), encoder: EncoderSettings(gop: .seconds(60)),
+            audio: false, openTimeout: .seconds(5), stallTimeout: .seconds(5), clock: { clock.now })
+        defer { source.close() }
+        _ = try source.open()
+        guard case .packet = try source.next() else { throw CodedError(.internal, "no frame") }
+        clock.step(by: .milliseconds(40))
+        clock.step(by: .seconds(8), atReading: reading)
+        var hasSkipped = false
+        for _ in 0..<5 {
+            switch try source.next() {
+            case .skipped: hasSkipped = true
+            case .packet(let packet):
+                let number = try #require(packet.pts)
+                let due = MonotonicTime.zero + .milliseconds(40 * number)
+                #expect(packet.arrival - due <= .seconds(1))
+                clock.step(by: .milliseconds(40))
+            case .formatChanged, .end: Issue.record("neither was to come")
+            }
+        }
+        #expect(hasSkipped)
+    }
+
     /// Stands still but for its steps.
     final class SteppedClock: Sendable {
-        private let time = Mutex(MonotonicTime.zero)
-        var now: MonotonicTime { time.withLock { $0 } }
-        func step(by span: Duration) { time.withLock { $0 = $0 + span } }
+        private struct State {
+            var time = MonotonicTime.zero
+            var readings = 0
+            var step: (reading: Int, span: Duration)?
+        }
+        private let state = Mutex(State())
+
+        var now: MonotonicTime {
+            state.withLock { state in
+                state.readings += 1
+                if let step = state.step, state.readings >= step.reading {
+                    state.time = state.time + step.span
+                    state.step = nil
+                }
+                return state.time
+            }
+        }
+
+        func step(by span: Duration) { state.withLock { $0.time = $0.time + span } }
+        /// The n-th reading from now finds the step done.
+        func step(by span: Duration, atReading number: Int) {
+            state.withLock { $0.step = ($0.readings + number, span) }
+        }
     }
 
     @Test func aPatternWaitingForItsFrameCanBeInterrupted() throws {
