@@ -54,9 +54,14 @@ extension GapRecord {
         to >= from && duration <= .writtenMax && framesLost ?? 0 <= RecordingLimits.frameMax
     }
 
-    /// The segments that a gap lies between, as `rows` (those of its session, by index) have it.
+    /// The segments that a gap lies between, as `rows` (those of its session, by index) have it. In a burst several may
+    /// begin in one millisecond; then it is where numbers are missing.
     func boundary(in rows: [SegmentRecord]) -> (last: SegmentRecord, next: SegmentRecord)? {
-        zip(rows, rows.dropFirst()).first { to > $0.startedAt && to <= $1.startedAt }.map { ($0, $1) }
+        let pairs = zip(rows, rows.dropFirst()).filter { last, next in
+            to <= next.startedAt && (to > last.startedAt || last.startedAt == next.startedAt && to == last.startedAt)
+        }
+        let withHole = pairs.first { last, next in last.lastFrame.map { next.firstFrame > $0 &+ 1 } ?? false }
+        return (withHole ?? pairs.first).map { ($0, $1) }
     }
 
     /// Whether the session's own files leave no room for it: frames follow one another without a hole where it is said

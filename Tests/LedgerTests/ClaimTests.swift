@@ -137,6 +137,24 @@ import Testing
         #expect(try store.gaps() == [told])
     }
 
+    @Test func aGapBetweenFilesOfOneMillisecondIsFound() throws {
+        let at = fixture.start + .seconds(10)
+        var manifests = (0..<3).map { fixture.manifest($0) }
+        (manifests[2].startedAt, manifests[2].firstFrame) = (at, 251 + 19)
+        let told = GapRecord(
+            session: session, camera: LedgerFixture.front, from: at, to: at, cause: .overrun, framesLost: 19)
+        for manifest in manifests {
+            try fixture.writeFile(manifest)
+            var event = fixture.closed(manifest, reason: .error)
+            // Of one frame.
+            if manifest.index == 1 { (event.frames, event.lastFrame) = (1, 250) }
+            _ = try take(event)
+        }
+        #expect(try store.take(told, now: fixture.start) == .recorded)
+        #expect(try fixture.scan(store).dropped.isEmpty)
+        #expect(try store.gaps() == [told])
+    }
+
     // MARK: A ledger that believed too much
 
     @Test func aPoisonedLedgerCanBeReadAndMended() throws {
