@@ -15,12 +15,24 @@ struct PictureReferences {
 
     /// Of `packets`, which are in the order of decoding, those that the last one needs, and the last one.
     func needed(_ packets: ArraySlice<Packet>) -> [Packet] {
+        let useful = useful(packets)
+        return zip(packets, useful).enumerated().compactMap { index, pair in
+            pair.1 || index == useful.count - 1 ? pair.0 : nil
+        }
+    }
+
+    /// Of `packets`, which are in the order of decoding, those that a later one of no higher sub-layer may need.
+    func neededLater(_ packets: ArraySlice<Packet>) -> [Packet] {
+        zip(packets, useful(packets)).compactMap { packet, isUseful in isUseful ? packet : nil }
+    }
+
+    /// Whether others may depend on it, for each.
+    private func useful(_ packets: ArraySlice<Packet>) -> [Bool] {
         let headers = packets.map { packet in packet.withBytes(firstSlice) }
         let highest = headers.compactMap { $0?.layer }.max() ?? 0
-        return zip(packets, headers).enumerated().compactMap { index, pair in
-            let (packet, header) = pair
-            guard index < packets.count - 1, !packet.isKey, let header else { return packet }
-            return header.isReference || header.layer < highest ? packet : nil
+        return zip(packets, headers).map { packet, header in
+            guard !packet.isKey, let header else { return true }
+            return header.isReference || header.layer < highest
         }
     }
 

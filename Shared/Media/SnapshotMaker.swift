@@ -6,7 +6,8 @@ package import Domain
 ///
 /// Owns nothing but a wake signal until `make` runs, and nothing again after it: decoder, scaler and encoder live for
 /// one picture, since to open them takes less than a millisecond and to keep them takes megabytes. It decodes from the
-/// last key frame and leaves out what the wanted picture does not depend on, so that the result is what a player shows.
+/// last key frame, or from where a `PictureFollower` is, and leaves out what the wanted picture does not depend on, so
+/// that the result is what a player shows.
 /// The thread that calls `make` is its caller's, and is busy for as long as that takes; any thread may interrupt it.
 package final class SnapshotMaker: Sendable {
     /// A group of pictures beyond this is not decoded for one of them: some half a minute of video.
@@ -25,12 +26,13 @@ package final class SnapshotMaker: Sendable {
     package func interrupt() { wake.interrupt() }
 
     /// `packets` hold a key frame at or before the wanted moment and what follows, in the order of arrival; others than
-    /// video are passed over.
+    /// video are passed over. A follower of the same stream shortens the work, and is left with the result of it.
     ///
     /// Errors: `invalidArgument`; `notReady` if no picture is as old as the moment; `timeout`; `sourceUnavailable` if
     /// the pictures do not decode.
     package func make(
-        _ wish: SnapshotWish, from packets: some Sequence<Packet>, format: StreamFormat
+        _ wish: SnapshotWish, from packets: some Sequence<Packet>, format: StreamFormat,
+        follower: PictureFollower? = nil
     ) throws(CodedError) -> Snapshot {
         guard wish.width.map(SnapshotWish.widthRange.contains) ?? true else {
             throw CodedError(.invalidArgument, "width: \(Self.text(SnapshotWish.widthRange))")
@@ -40,40 +42,21 @@ package final class SnapshotMaker: Sendable {
         }
         MediaLibrary.prepare()
         wake.allow(timeLimit)
-        let needed = try Self.needed(for: wish, packets, format)
+        let group = try PictureGroup(packets, until: wish.moment, format: format)
+        let needed = group.needed(notBefore: wish.leeway > .zero ? wish.moment - wish.leeway : nil)
+        guard needed.count <= Self.picturesMax else {
+            throw CodedError(
+                .timeout, "the last key frame is \(needed.count) pictures back, more than \(Self.picturesMax)")
+        }
         if needed.count == 1, let snapshot = Self.coded(needed[0], wish) { return snapshot }
-        return try decode(needed, wish, format)
+        let (decoder, decoded) = try decode(needed, wish, format, follower)
+        guard let (frame, packet) = decoder.picture else {
+            throw CodedError(.sourceUnavailable, "the camera's pictures do not decode")
+        }
+        return try Self.snapshot(of: frame, from: packet, wish, decoded: decoded, follower)
     }
 
     private static func text(_ range: ClosedRange<Int>) -> String { "\(range.lowerBound) to \(range.upperBound)" }
-
-    // MARK: Which pictures
-
-    private static func needed(
-        for wish: SnapshotWish, _ packets: some Sequence<Packet>, _ format: StreamFormat
-    ) throws(CodedError) -> [Packet] {
-        let video = packets.prefix(while: { $0.arrival <= wish.moment }).filter { $0.track == .video }
-        guard let key = video.lastIndex(where: \.isKey) else {
-            throw CodedError(.notReady, "no picture is kept that is as old as the moment asked for")
-        }
-        let group = video[key...]
-        // Pictures arrive in the order of decoding; the newest is the one that is shown last.
-        let newest = group.indices.max { order(group[$0], $0) < order(group[$1], $1) } ?? key
-        // The fewer pictures lie between it and the key frame, the sooner it is decoded.
-        let oldest = wish.moment - wish.leeway
-        let soonest = wish.leeway > .zero ? group.firstIndex { $0.arrival >= oldest } : nil
-        let wanted = min(soonest ?? newest, newest)
-        let upToWanted = group[...wanted]
-        guard let codec = ParameterSets.Codec(name: format.video.codecName) else { return upToWanted.suffix(1) }
-        let needed = PictureReferences(codec: codec, parameterSets: format.video.parameterSets).needed(upToWanted)
-        guard needed.count <= picturesMax else {
-            throw CodedError(.timeout, "the last key frame is \(needed.count) pictures back, more than \(picturesMax)")
-        }
-        return needed
-    }
-
-    /// Where the source does not say when a picture is shown, pictures are shown as they come.
-    private static func order(_ packet: Packet, _ index: Int) -> (Int64, Int) { (packet.pts ?? packet.dts ?? 0, index) }
 
     /// A picture that the camera itself has coded as wanted.
     private static func coded(_ packet: Packet, _ wish: SnapshotWish) -> Snapshot? {
@@ -87,61 +70,68 @@ package final class SnapshotMaker: Sendable {
         }
     }
 
-    // MARK: The picture
+    // MARK: Decoding
 
     private func decode(
-        _ packets: [Packet], _ wish: SnapshotWish, _ format: StreamFormat
-    ) throws(CodedError) -> Snapshot {
-        let newest = NewestPicture()
-        let threads = packets.count < Self.picturesForThreads ? 1 : min(Self.threadsMax, av_cpu_count())
-        let decoder = try PictureDecoder(format.videoParameters, threads: threads, isStrict: false) { frame in
-            newest.take(frame)
+        _ needed: [Packet], _ wish: SnapshotWish, _ format: StreamFormat, _ follower: PictureFollower?
+    ) throws(CodedError) -> (GroupDecoder, decoded: Int) {
+        if let follower, let found = try goOn(follower, to: needed, wish, format) { return found }
+        let threads = needed.count < Self.picturesForThreads ? 1 : min(Self.threadsMax, av_cpu_count())
+        let decoder = try GroupDecoder(format, threads: threads)
+        try decode(needed[...], decoder)
+        decoder.drain()
+        follower?.adopt(decoder)
+        return (decoder, needed.count)
+    }
+
+    /// Nil if it is quicker, or the only way, to begin with the key frame.
+    private func goOn(
+        _ follower: PictureFollower, to needed: [Packet], _ wish: SnapshotWish, _ format: StreamFormat
+    ) throws(CodedError) -> (GroupDecoder, decoded: Int)? {
+        func serves(_ decoder: GroupDecoder) -> Bool {
+            guard decoder.format === format, let packet = decoder.picture?.packet else { return false }
+            if packet === needed.last { return true }
+            return wish.leeway > .zero && packet.arrival <= wish.moment && packet.arrival >= wish.moment - wish.leeway
         }
-        let scratch = try CodedPicture()
-        for (index, packet) in packets.enumerated() {
+        if let shown = follower.shown, serves(shown) { return (shown, 0) }
+        guard let decoder = follower.decoder, decoder.format === format, let rest = decoder.rest(of: needed),
+            rest.count * 2 <= needed.count
+        else { return nil }
+        try decode(rest, decoder)
+        if !serves(decoder) { decoder.drain() }
+        guard serves(decoder) else { return nil }
+        follower.adopt(decoder)
+        return (decoder, rest.count)
+    }
+
+    private func decode(_ packets: ArraySlice<Packet>, _ decoder: GroupDecoder) throws(CodedError) {
+        for packet in packets {
             guard !wake.shouldStop else { throw reason }
-            // The decoder hands back with each picture what stands here: its place in the list.
-            try scratch.refer(to: packet, pts: Int64(index), dts: Int64(index))
-            _ = decoder.decode(scratch.raw)
+            try decoder.decode(packet)
         }
-        _ = decoder.decode(nil)
         guard !wake.shouldStop else { throw reason }
-        guard let frame = newest.frame, packets.indices.contains(newest.index) else {
-            throw CodedError(.sourceUnavailable, "the camera's pictures do not decode")
-        }
-        let source = packets[newest.index]
+    }
+
+    private static func snapshot(
+        of frame: UnsafeMutablePointer<AVFrame>, from packet: Packet, _ wish: SnapshotWish, decoded: Int,
+        _ follower: PictureFollower?
+    ) throws(CodedError) -> Snapshot {
         let size = SnapshotSize(
             width: Int(frame.pointee.width), height: Int(frame.pointee.height),
             aspect: (Int(frame.pointee.sample_aspect_ratio.num), Int(frame.pointee.sample_aspect_ratio.den)),
             wanted: wish.width)
-        let scaler = PictureScaler(
-            .init(width: Int32(size.width), height: Int32(size.height), isFullRange: true))
+        let target = PictureScaler.Target(
+            width: Int32(size.width), height: Int32(size.height), isFullRange: true)
+        let scaler = follower?.scaler(to: target) ?? PictureScaler(target)
         let jpeg = try JPEGEncoder.encode(try scaler.scale(frame), quality: wish.quality)
         return Snapshot(
-            jpeg: jpeg, width: size.width, height: size.height, arrival: source.arrival, pts: source.pts,
-            decoded: packets.count)
+            jpeg: jpeg, width: size.width, height: size.height, arrival: packet.arrival, pts: packet.pts,
+            decoded: decoded)
     }
 
     private var reason: CodedError {
         wake.isInterrupted
             ? CodedError(.sourceUnavailable, "the snapshot was interrupted")
             : CodedError(.timeout, "the snapshot took longer than \(timeLimit)")
-    }
-
-    /// Keeps the picture that is shown last.
-    private final class NewestPicture {
-        private(set) var frame: UnsafeMutablePointer<AVFrame>? = av_frame_alloc()
-        private(set) var index = -1
-
-        func take(_ picture: UnsafeMutablePointer<AVFrame>) {
-            guard picture.pointee.pts > index else { return }
-            av_frame_unref(frame)
-            index = av_frame_ref(frame, picture) >= 0 ? Int(picture.pointee.pts) : -1
-        }
-
-        deinit {
-            var used = frame
-            av_frame_free(&used)
-        }
     }
 }

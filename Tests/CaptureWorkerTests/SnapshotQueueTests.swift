@@ -22,6 +22,7 @@ import Testing
         let (token, effects) = bench.command(.snapshot(wish))
         #expect(effects.contains(.openSource(run: 1, via: .camera)))
         #expect(effects.stream?.leases.snapshot == 1)
+        #expect(effects.remembered == nil, "who asked has gone when the worker has; no write to the disk goes first")
         let active = bench.step(.keyFrameCame(run: 1), after: .milliseconds(300))
         #expect(active.contains(.takeSnapshot(job: 1, [wish])))
         let done = bench.step(.snapshotTaken(job: 1, .success([facts(wish, bench)])), after: .milliseconds(20))

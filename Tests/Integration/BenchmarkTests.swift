@@ -169,8 +169,18 @@ extension NodeTests {
                 try await eventually("the stream is warm", within: .seconds(20)) {
                     cluster.stream("clip")?.state == .active
                 }
-                var (warm, older, idle): ([Double], [Double], [Double]) = ([], [], [])
-                for _ in 0..<Self.runs {
+                let worker = try cluster.pid(of: "capture-worker.clip")
+                var (first, warm, older, idle): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
+                for _ in 0..<(isFullRun ? 5 : 1) {
+                    try await eventually("it is not followed", within: .seconds(30)) { !isFollowed(worker) }
+                    first.append(try await seconds("clip", cluster))
+                }
+                _ = try await seconds("clip", cluster)
+                #expect(isFollowed(worker), "asked for twice")
+                for run in 0..<Self.runs {
+                    // As somebody asks who looks at pictures once a second, and at all places between two key frames.
+                    let next = Date().addingTimeInterval(0.6 + 0.7 * Double(run * 7 % 10) / 10)
+                    try await eventually("the next picture is due", within: .seconds(10)) { Date() >= next }
                     warm.append(try await seconds("clip", cluster))
                     older.append(try await seconds("clip", cluster, #"{"max_age":"1s"}"#))
                     idle.append(try await seconds("front", cluster))
@@ -178,6 +188,9 @@ extension NodeTests {
                         cluster.stream("front")?.state == .idle
                     }
                 }
+                let followed = try await share(of: worker) { isFollowed(worker) }
+                try await eventually("nobody asks any more", within: .seconds(30)) { !isFollowed(worker) }
+                let alone = try await share(of: worker) { true }
                 var peer: [Double] = []
                 for _ in 0..<3 {
                     let begin = Date()
@@ -188,12 +201,34 @@ extension NodeTests {
                 print(
                     "benchmark: snapshot, command to reply:",
                     String(
-                        format: "warm 1080p30, GOP 2 s, median %.0f ms; the same with max_age 1s %.0f ms; "
+                        format: "warm 1080p30, GOP 2 s, asked every second, median %.0f ms, most %.0f ms; "
+                            + "the first in a row %.0f ms of %d; with max_age 1s %.0f ms; "
                             + "idle 360p pattern %.0f ms; of %d each; "
-                            + "ffmpeg -frames:v 1 of the file: %.0f ms; ratio %.2f", median(warm) * 1000,
+                            + "ffmpeg -frames:v 1 of the file: %.0f ms; ratio %.2f; "
+                            + "the worker takes %.1f%% of a core while it is asked, %.1f%% else",
+                        median(warm) * 1000, (warm.max() ?? 0) * 1000, median(first) * 1000, first.count,
                         median(older) * 1000, median(idle) * 1000, Self.runs, median(peer) * 1000,
-                        median(warm) / median(peer)))
+                        median(warm) / median(peer), followed * 100, alone * 100))
             }
+        }
+
+        /// The thread that makes snapshots stays for as long as it follows the stream.
+        private func isFollowed(_ worker: Int32) -> Bool {
+            let tasks = "/proc/\(worker)/task"
+            let threads = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+            return threads.contains {
+                (try? String(contentsOfFile: "\(tasks)/\($0)/comm", encoding: .utf8)) == "snapshot\n"
+            }
+        }
+
+        /// Of one core, over some seconds in which a condition holds.
+        private func share(of pid: Int32, while holds: () -> Bool) async throws -> Double {
+            let (begin, before) = (Date(), try ProcessCost.cpuSeconds(pid))
+            try await eventually("the window passes", within: .seconds(60)) {
+                Date().timeIntervalSince(begin) >= (isFullRun ? 8 : 2)
+            }
+            #expect(holds())
+            return (try ProcessCost.cpuSeconds(pid) - before) / Date().timeIntervalSince(begin)
         }
 
         private func seconds(

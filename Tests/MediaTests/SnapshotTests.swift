@@ -109,6 +109,56 @@ import Testing
         #expect(hasLeftOut == input.leavesOut || input.name.hasPrefix("mjpeg") || input.name.contains("layers"))
     }
 
+    /// A follower gives what the key frame gives, whatever it has seen of the stream and when.
+    @Test(arguments: inputs) func aFollowerShowsTheSamePicture(_ input: Input) throws {
+        let fixtures = try MediaFixtures()
+        let clip = try fixtures.clip(input.name, seconds: 3, video: input.video)
+        let (format, packets) = try Self.packets(clip)
+        let maker = SnapshotMaker()
+        var random = SeededRandom(seed: 7)
+        var (decoded, decodedAnew) = (0, 0)
+        for _ in 0..<3 {
+            let follower = PictureFollower()
+            for index in packets.indices {
+                let part = packets[...index]
+                // A busy machine lets it fall behind, and a snapshot stops it between two pictures.
+                var left = random.chance(0.25) ? 0 : random.int(in: 1...30)
+                try follower.follow(part, format: format) {
+                    left -= 1
+                    return left >= 0
+                }
+                guard random.chance(0.25) else { continue }
+                let wish = SnapshotWish(moment: packets[index].arrival, quality: 90)
+                let wanted = try maker.make(wish, from: part, format: format)
+                let snapshot = try maker.make(wish, from: part, format: format, follower: follower)
+                #expect(snapshot.jpeg == wanted.jpeg && snapshot.arrival == wanted.arrival, "\(index)")
+                decoded += snapshot.decoded
+                decodedAnew += wanted.decoded
+                guard random.chance(0.5) else { continue }
+                let older = SnapshotWish(moment: wish.moment, leeway: .seconds(random.int(in: 0...20)), quality: 90)
+                let other = try maker.make(older, from: part, format: format, follower: follower)
+                #expect(other.arrival <= older.moment && other.arrival >= wanted.arrival - older.leeway)
+            }
+        }
+        #expect(decoded * 3 < decodedAnew || input.name.hasPrefix("mjpeg"), "\(decoded) of \(decodedAnew)")
+    }
+
+    @Test func aFollowerGoesOnFromStreamToStream() throws {
+        let fixtures = try MediaFixtures()
+        let follower = PictureFollower()
+        for (name, size) in [("first.mp4", "192x108"), ("second.mp4", "128x96"), ("third.mp4", "192x108")] {
+            let (format, packets) = try Self.packets(try fixtures.clip(name, seconds: 1, size: size))
+            try follower.follow(packets, format: format) { true }
+            let wish = SnapshotWish(moment: try #require(packets.last).arrival)
+            let snapshot = try SnapshotMaker().make(wish, from: packets, format: format, follower: follower)
+            #expect("\(snapshot.width)x\(snapshot.height)" == size && snapshot.decoded <= 1)
+        }
+        let (format, packets) = try Self.packets(fixtures.path("first.mp4"))
+        #expect(throws: CodedError.self) {
+            try follower.follow(packets.dropFirst(), format: format) { true }
+        }
+    }
+
     /// Who takes a picture that is not the newest has the one within his limit that is decoded soonest.
     @Test(arguments: ["avcc.mp4", "b-frames.mp4", "h265.mp4"])
     func anOlderPictureCostsLess(_ name: String) throws {

@@ -85,8 +85,10 @@ extension LeaseBook {
         package var until: WallTime?
     }
 
+    /// Without snapshots: nobody would wait for their pictures after a restart, and a write to the disk would cost
+    /// each of them a third of its time.
     package var records: [Record] {
-        UseCase.allCases.flatMap { useCase in
+        UseCase.allCases.filter { $0 != .snapshot }.flatMap { useCase in
             leases(for: useCase).map {
                 Record(useCase: useCase, holder: $0.holder, since: $0.since, until: $0.until)
             }
@@ -94,7 +96,7 @@ extension LeaseBook {
     }
 
     /// Takes up what a worker before this one had written down; what has run out meanwhile stays out, and so do
-    /// snapshots, whose askers have gone with that worker.
+    /// snapshots that an older version wrote down.
     package init(_ records: [Record], at now: Now) {
         for record in records where record.useCase != .snapshot && record.until.map({ $0 > now.wall }) ?? true {
             leases[record.useCase, default: []].append(

@@ -38,6 +38,7 @@ final class CapturePipeline: Sendable {
     private let runs = Mutex(Runs())
     let recorder: SegmentRecorder
     let publisher: StreamPublisher
+    private let snapshots: SnapshotThread
 
     private struct State {
         var run = 0
@@ -74,6 +75,7 @@ final class CapturePipeline: Sendable {
             SegmentRecorder.Settings(storage: camera.storage.path, durability: camera.storage.durability),
             folder: folder, report: report)
         publisher = StreamPublisher(camera: camera.id, address: mediaServer, report: report)
+        snapshots = SnapshotThread(SnapshotTaker(storage: camera.storage.path, camera: camera.id, folder: folder))
         recorder.start { [weak self] loss in self?.storageLost(loss) ?? false }
     }
 
@@ -102,6 +104,7 @@ final class CapturePipeline: Sendable {
             state.ring.removeAll()
         }
         source?.interrupt()
+        snapshots.streamEnded()
     }
 
     /// Runs one source after the other until none is wanted; the thread ends then.
@@ -201,6 +204,7 @@ final class CapturePipeline: Sendable {
             publisher.offer(kept)
             return (true, state.cutter.nextWish)
         }
+        if goesOn { snapshots.frameCame() }
         // Only now: what the event leads to finds the frame in the ring.
         if goesOn, let frame, frame.isKey, !feed.hasKeyFrame {
             feed.hasKeyFrame = true
@@ -340,17 +344,13 @@ final class CapturePipeline: Sendable {
     func takeSnapshot(
         job: Int, _ wishes: [SnapshotCommand], publish: @escaping @Sendable (SnapshotTaker.Picture) -> Void
     ) {
-        let now = ServiceClock.now()
-        let group = state.withLock { Array($0.ring.elements(from: now.monotonic)) }
-        let taker = SnapshotTaker(storage: camera.storage.path, camera: camera.id, folder: folder)
-        BlockingThread.start("snapshot") { [report] in
-            do throws(CodedError) {
-                let pictures = try taker.take(wishes, from: group, at: now)
-                for picture in pictures { publish(picture) }
-                report(.snapshotTaken(job: job, .success(pictures.map(\.facts))))
-            } catch {
-                report(.snapshotTaken(job: job, .failure(error)))
-            }
+        let job = SnapshotThread.Job(wishes: wishes) { [report] outcome in
+            if case .success(let pictures) = outcome { pictures.forEach(publish) }
+            report(.snapshotTaken(job: job, outcome.map { $0.map(\.facts) }))
+        }
+        snapshots.put(job) { [weak self] in
+            let now = ServiceClock.now().monotonic
+            return self?.state.withLock { Array($0.ring.elements(from: now)) } ?? []
         }
     }
 

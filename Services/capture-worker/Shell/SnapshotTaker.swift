@@ -7,8 +7,8 @@ internal import ServiceKit
 
 /// Makes the pictures of one snapshot job and writes them.
 ///
-/// Owns the folder `<storage>/<camera>/snapshots`, where the newest `filesMax` pictures stay. `CapturePipeline` runs it
-/// on a thread of its own, with the group of pictures that the stream ends in.
+/// Owns the folder `<storage>/<camera>/snapshots`, where the newest `filesMax` pictures stay. `SnapshotThread` runs it,
+/// with the group of pictures that the stream ends in.
 struct SnapshotTaker: Sendable {
     /// More are no use without somebody who looks at them; the oldest go first.
     static let filesMax = 500
@@ -26,7 +26,7 @@ struct SnapshotTaker: Sendable {
 
     /// Blocks on the decoder and on the disk. Errors: those of `SnapshotMaker`, `storageFull`, `storageFailed`.
     func take(
-        _ wishes: [SnapshotCommand], from group: [CapturePipeline.Kept], at now: Now
+        _ wishes: [SnapshotCommand], from group: [CapturePipeline.Kept], follower: PictureFollower, at now: Now
     ) throws(CodedError) -> [Picture] {
         guard let format = group.last?.format else {
             throw CodedError(.notReady, "the stream has no picture yet")
@@ -39,7 +39,7 @@ struct SnapshotTaker: Sendable {
         for wish in wishes {
             let snapshot = try SnapshotMaker().make(
                 SnapshotWish(moment: now.monotonic, leeway: wish.maxAge, width: wish.width, quality: wish.quality),
-                from: packets, format: format)
+                from: packets, format: format, follower: follower)
             let capturedAt = WallTime(milliseconds: now.wall(at: snapshot.arrival).milliseconds)
             let file = newPath(capturedAt)
             try AtomicFile.write(snapshot.jpeg, to: "\(storage)/\(file)", mode: 0o644, isSynced: false)
