@@ -24,8 +24,8 @@ struct CameraWatch: Hashable, Sendable {
     static let publishingMax: Duration = .seconds(25)
     /// A part is a second long: a disk that takes longer for it falls behind.
     static let slowWrite: Duration = .seconds(1)
-    /// Three statistics without another loss, and it has passed.
-    static let droppingFor: Duration = .seconds(6)
+    /// Two statistics without another loss, the second of which may be late, and it has passed.
+    static let droppingFor: Duration = .seconds(5)
     /// A worker is not back sooner: what is `offline` for less is a late will of an earlier connection, which the
     /// present one overrules at once.
     static let lateWillMax: Duration = .milliseconds(500)
