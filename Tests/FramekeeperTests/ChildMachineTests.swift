@@ -232,6 +232,24 @@ struct ChildMachineTests {
         }
     }
 
+    @Test("However often it hangs, it waits five seconds at most")
+    func hungAgainAndAgain() {
+        var machine = running(at: start)
+        var now = start
+        var waits: [Duration?] = []
+        for _ in 0..<12 {
+            now = now + .seconds(15)
+            _ = machine.handle(.fellSilent, at: now)
+            let ended = machine.handle(.exited(.signal(9)), at: now)
+            if case .reportEnd(_, let again, _)? = ended.first { waits.append(again) }
+            now = now + machine.policy.hungWaitMax
+            #expect(machine.handle(.woke, at: now) == [.spawn])
+            _ = machine.handle(.started, at: now)
+        }
+        #expect(waits.count == 12 && waits.prefix(3) == [.seconds(1), .seconds(2), .seconds(4)])
+        #expect(waits.dropFirst(3).allSatisfy { $0 == .seconds(5) }, "also beyond the limit of a crash loop")
+    }
+
     @Test("Asked to stop while it hangs, it stays down; told at once, it is killed at once")
     func hungStopped() {
         var machine = running(at: start)

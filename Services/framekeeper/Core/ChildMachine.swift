@@ -66,6 +66,8 @@ package struct ChildMachine: Sendable, Hashable {
         /// The most that a child waits which was killed (SIGKILL: a person, or a kernel without memory). That says
         /// little of its health, and its session must go on within 2 s however often it happens.
         package var killedWaitMax: Duration = .milliseconds(500)
+        /// The most that a child waits which hung: finding a hang takes so long that it cannot become a busy loop.
+        package var hungWaitMax: Duration = .seconds(5)
         /// Another process owns its camera; asking more often only disturbs that one.
         package var fencedWait: Duration = .seconds(30)
         /// As many failures in a row are a crash loop, said once.
@@ -166,6 +168,7 @@ package struct ChildMachine: Sendable, Hashable {
         let wait = policy.backoff.delay(attempt: failures, chance: chance)
         if exit == .code(ChildExit.fenced) { return policy.fencedWait }
         if exit == .signal(ChildExit.killed) { return min(wait, policy.killedWaitMax) }
+        if exit == .hung { return min(wait, policy.hungWaitMax) }
         return failures >= policy.crashLoopLimit ? policy.crashLoopWait : wait
     }
 
