@@ -4,7 +4,7 @@ internal import Domain
 
 /// How far `stop` has come.
 struct StopProgress {
-    enum Stage { case draining, closing, done }
+    enum Stage { case draining, leaving, closing, done }
     var stage = Stage.draining
     var waiters: [CheckedContinuation<Void, Never>] = []
 }
@@ -23,7 +23,7 @@ extension BusEngine {
             return
         }
         stopping = StopProgress(waiters: [waiter])
-        queue.asyncAfter(deadline: .now() + BusClient.stopSecondsMax) { self.closeLinks() }
+        queue.asyncAfter(deadline: .now() + BusClient.stopSecondsMax) { self.leave() }
         continueStop()
     }
 
@@ -32,7 +32,9 @@ extension BusEngine {
         switch stopping?.stage {
         case .draining?:
             let isDrained = eventsAreDone && (unacknowledged.isEmpty || !main.isOpen)
-            if isDrained { closeLinks() }
+            if isDrained { leave() }
+        case .leaving?:
+            if unacknowledged.isEmpty || !links.contains(where: \.isOpen) { closeLinks() }
         case .closing?:
             let isClosed = links.allSatisfy { $0.phase == .idle || $0.phase == .fenced }
             if isClosed { finishStop() }
@@ -40,18 +42,29 @@ extension BusEngine {
         }
     }
 
-    private func closeLinks() {
+    /// Says `offline` and waits for the broker's word: it takes a connection that ends before it could answer for lost,
+    /// and sends the will behind the farewell.
+    private func leave() {
         guard stopping?.stage == .draining else { return }
-        stopping?.stage = .closing
-        for link in links {
-            link.publishPresence(isOnline: false, token: nextToken())
-            link.close()
+        stopping?.stage = .leaving
+        // What is not acknowledged by now has had its time.
+        unacknowledged.removeAll()
+        for link in links where link.isOpen && link.presence != nil {
+            link.publishPresence(isOnline: false, token: awaited())
         }
+        queue.asyncAfter(deadline: .now() + Self.closeSecondsMax) { self.closeLinks() }
+        continueStop()
+    }
+
+    private func closeLinks() {
+        guard stopping?.stage == .leaving else { return }
+        stopping?.stage = .closing
+        for link in links { link.close() }
         queue.asyncAfter(deadline: .now() + Self.closeSecondsMax) { self.finishStop() }
         continueStop()
     }
 
-    /// How long the broker may take to end a connection.
+    /// How long the broker may take to answer the farewell, and then to end a connection.
     private static let closeSecondsMax = 1.0
 
     private func finishStop() {

@@ -49,7 +49,8 @@ final class BusEngine: @unchecked Sendable {
     var stopping: StopProgress?
     /// Of our latest connections; a presence with another one is another process.
     private var sessions: [String] = []
-    private var openedAt = WallTime(milliseconds: 0)
+    /// Of the newest of them, by a clock that nobody sets.
+    private var openedAt = ContinuousClock.now
     private static let sessionsMax = 64
     var isFenced = false
 
@@ -89,7 +90,8 @@ final class BusEngine: @unchecked Sendable {
                 guard let self, let told else { return nil }
                 return TakeoverProbe.Question(topic: whole(told.topic), owner: told.owner) { [weak self] owner in
                     guard let self else { return false }
-                    return !sessions.contains(owner.session) && owner.at >= openedAt
+                    let since = now() - (ContinuousClock.now - openedAt)
+                    return !sessions.contains(owner.session) && owner.at >= since
                 }
             }
         }
@@ -102,7 +104,7 @@ final class BusEngine: @unchecked Sendable {
     }
 
     func remember(session: String) {
-        openedAt = now()
+        openedAt = .now
         sessions.append(session)
         if sessions.count > Self.sessionsMax { sessions.removeFirst() }
     }
