@@ -60,8 +60,10 @@ extension GapRecord {
         let pairs = zip(rows, rows.dropFirst()).filter { last, next in
             to <= next.startedAt && (to > last.startedAt || last.startedAt == next.startedAt && to == last.startedAt)
         }
-        let withHole = pairs.first { last, next in last.lastFrame.map { next.firstFrame > $0 &+ 1 } ?? false }
-        return (withHole ?? pairs.first).map { ($0, $1) }
+        let holes = pairs.filter { last, next in last.lastFrame.map { next.firstFrame > $0 &+ 1 } ?? true }
+        // Of two gaps that end in it, the one that begins in it too is the later one.
+        let hole = holes.last { last, _ in last.startedAt <= from } ?? holes.first
+        return (hole ?? pairs.first).map { ($0, $1) }
     }
 
     /// Whether the session's own files leave no room for it: frames follow one another without a hole where it is said

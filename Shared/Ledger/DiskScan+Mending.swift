@@ -38,9 +38,10 @@ extension DiskScan {
     private func askFiles(
         _ rows: [SegmentRecord], _ gaps: Set<GapRecord>, isShaken: Bool, _ report: inout ScanReport
     ) throws(CodedError) {
+        let gapsByNext = Dictionary(grouping: gaps) { $0.boundary(in: rows)?.next.index }
         for (last, next) in zip(rows, rows.dropFirst()) where next.index == last.index + 1 && next.state == .closed {
             guard let lastFrame = last.lastFrame, next.firstFrame > lastFrame &+ 1 else { continue }
-            let here = gaps.filter { $0.boundary(in: rows)?.next.index == next.index }
+            let here = gapsByNext[next.index] ?? []
             let lost = here.reduce(UInt64(0)) { $0.addingClamped(max($1.framesLost ?? 1, 1)) }
             guard lost > next.firstFrame - lastFrame - 1 || (here.isEmpty && isShaken) else { continue }
             guard let place = next.place, disk.file(at: place) != nil else { continue }

@@ -155,6 +155,28 @@ import Testing
         #expect(try store.gaps() == [told])
     }
 
+    /// A silence, one frame, and a loss, all over in the same millisecond.
+    @Test func twoGapsThatEndInOneMillisecondLieBehindOneAnother() throws {
+        let at = fixture.start + .seconds(15)
+        var manifests = (0..<3).map { fixture.manifest($0) }
+        (manifests[1].startedAt, manifests[1].firstFrame) = (at, 250 + 100)
+        (manifests[2].startedAt, manifests[2].firstFrame) = (at, 351 + 19)
+        func gap(_ from: WallTime, _ lost: UInt64) -> GapRecord {
+            GapRecord(
+                session: session, camera: LedgerFixture.front, from: from, to: at, cause: .overrun, framesLost: lost)
+        }
+        let told = [gap(fixture.start + .seconds(10), 100), gap(at, 19)]
+        for manifest in manifests {
+            try fixture.writeFile(manifest)
+            var event = fixture.closed(manifest, reason: .error)
+            if manifest.index == 1 { (event.frames, event.lastFrame) = (1, 350) }
+            _ = try take(event)
+        }
+        for one in told { #expect(try store.take(one, now: fixture.start) == .recorded) }
+        #expect(try fixture.scan(store).dropped.isEmpty)
+        #expect(try store.gaps() == told)
+    }
+
     // MARK: A ledger that believed too much
 
     @Test func aPoisonedLedgerCanBeReadAndMended() throws {
