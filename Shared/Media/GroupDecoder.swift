@@ -28,6 +28,14 @@ final class GroupDecoder {
         return (frame, given[newest.index])
     }
 
+    /// Whether the picture stands for itself: one that is shown before the key frame refers to the group before.
+    var showsWhole: Bool {
+        guard let shown = picture?.packet.pts, let first = given.first?.pts else { return picture != nil }
+        return shown >= first
+    }
+
+    var lastGiven: Packet? { given.last }
+
     /// What is left to decode of `needed`, which begins with a key frame. Nil if there is no way from here: it is
     /// another group, or one of them was left out before one that is decoded.
     func rest(of needed: [Packet]) -> ArraySlice<Packet>? {

@@ -4,6 +4,7 @@ internal import Domain
 /// for one of them. Pure.
 struct PictureGroup {
     private let pictures: ArraySlice<Packet>
+    private let key: Int
     /// Of the one that is shown last; the newest may have come before it.
     private let newest: Int
     private let references: PictureReferences?
@@ -15,6 +16,7 @@ struct PictureGroup {
         guard let key = video.lastIndex(where: \.isKey) else {
             throw CodedError(.notReady, "no picture is kept that is as old as the moment asked for")
         }
+        self.key = key
         pictures = video[key...]
         // Pictures arrive in the order of decoding; the newest is the one that is shown last.
         let indices = pictures.indices
@@ -28,9 +30,13 @@ struct PictureGroup {
     private static func order(_ packet: Packet, _ index: Int) -> (Int64, Int) { (packet.pts ?? packet.dts ?? 0, index) }
 
     /// The newest picture, or the first that came at `oldest` or later, since the fewer pictures lie between it and
-    /// the key frame, the sooner it is decoded; and before it what it may depend on.
+    /// the key frame, the sooner it is decoded; and before it what it may depend on. What is shown before the key frame
+    /// refers to the group before (an open GOP) and is none to choose.
     func needed(notBefore oldest: MonotonicTime? = nil) -> [Packet] {
-        let soonest = oldest.flatMap { oldest in pictures.firstIndex { $0.arrival >= oldest } }
+        let first = Self.order(pictures[key], key)
+        let soonest = oldest.flatMap { oldest in
+            pictures.indices.first { pictures[$0].arrival >= oldest && Self.order(pictures[$0], $0) >= first }
+        }
         let upToWanted = pictures[...min(soonest ?? newest, newest)]
         return references?.needed(upToWanted) ?? upToWanted.suffix(1)
     }

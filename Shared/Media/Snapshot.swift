@@ -31,7 +31,7 @@ package struct Snapshot: Sendable {
     package var arrival: MonotonicTime
     /// In ticks of the track's time base; nil where the source did not say.
     package var pts: Int64?
-    /// How many coded pictures were decoded for it.
+    /// How many coded pictures were decoded for it when it was wanted; a follower had decoded others before.
     package var decoded: Int
 }
 

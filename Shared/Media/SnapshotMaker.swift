@@ -5,9 +5,9 @@ package import Domain
 /// Makes one still picture out of coded ones.
 ///
 /// Owns nothing but a wake signal until `make` runs, and nothing again after it: decoder, scaler and encoder live for
-/// one picture, since to open them takes less than a millisecond and to keep them takes megabytes. It decodes from the
-/// last key frame, or from where a `PictureFollower` is, and leaves out what the wanted picture does not depend on, so
-/// that the result is what a player shows.
+/// one picture, since to open them takes less than a millisecond and to keep them takes megabytes. A `PictureFollower`
+/// is who keeps decoder and scaler. It decodes from the last key frame, or from where the follower is, and leaves out
+/// what the wanted picture does not depend on, so that the result is what a player shows.
 /// The thread that calls `make` is its caller's, and is busy for as long as that takes; any thread may interrupt it.
 package final class SnapshotMaker: Sendable {
     /// A group of pictures beyond this is not decoded for one of them: some half a minute of video.
@@ -91,15 +91,20 @@ package final class SnapshotMaker: Sendable {
         func serves(_ decoder: GroupDecoder) -> Bool {
             guard decoder.format === format, let packet = decoder.picture?.packet else { return false }
             if packet === needed.last { return true }
-            return wish.leeway > .zero && packet.arrival <= wish.moment && packet.arrival >= wish.moment - wish.leeway
+            let isYoung = packet.arrival >= wish.moment - wish.leeway && packet.arrival <= wish.moment
+            return wish.leeway > .zero && isYoung && decoder.showsWhole
         }
         if let shown = follower.shown, serves(shown) { return (shown, 0) }
         guard let decoder = follower.decoder, decoder.format === format, let rest = decoder.rest(of: needed),
             rest.count * 2 <= needed.count
         else { return nil }
         try decode(rest, decoder)
-        if !serves(decoder) { decoder.drain() }
-        guard serves(decoder) else { return nil }
+        if !serves(decoder) {
+            decoder.drain()
+            // Two fields share a picture, under the first one's name; and one that does not decode shows nothing. A
+            // decoder that begins with the key frame would show the same.
+            guard decoder.picture != nil, serves(decoder) || decoder.lastGiven === needed.last else { return nil }
+        }
         follower.adopt(decoder)
         return (decoder, rest.count)
     }

@@ -106,14 +106,15 @@ final class SnapshotThread: Sendable {
     private func follow(_ group: [CapturePipeline.Kept], _ follower: PictureFollower) {
         guard let format = group.last?.format else { return }
         let begunAt = ServiceClock.now().monotonic
+        let hasCaughtUp: Bool
         do throws(CodedError) {
-            try follower.follow(group.filter { $0.format === format }.map(\.packet), format: format) {
+            hasCaughtUp = try follower.follow(group.filter { $0.format === format }.map(\.packet), format: format) {
                 state.withLock { $0.jobs.isEmpty && $0.following.until(at: begunAt) != nil }
             }
         } catch {
             return state.withLock { $0.following.ended() }
         }
         let now = ServiceClock.now().monotonic
-        state.withLock { $0.following.worked(now - begunAt, at: now) }
+        state.withLock { $0.following.worked(now - begunAt, hasCaughtUp: hasCaughtUp, at: now) }
     }
 }
