@@ -5,9 +5,9 @@ package import Domain
 /// Makes one still picture out of coded ones.
 ///
 /// Owns nothing but a wake signal until `make` runs, and nothing again after it: decoder, scaler and encoder live for
-/// one picture, since to open them takes less than a millisecond and to keep them takes megabytes. A `PictureFollower`
-/// is who keeps decoder and scaler. It decodes from the last key frame, or from where the follower is, and leaves out
-/// what the wanted picture does not depend on, so that the result is what a player shows.
+/// one picture, since to open them takes less than a millisecond and to keep them takes megabytes. With a
+/// `PictureFollower`, decoder and scaler are the follower's. It decodes from the last key frame, or from where the
+/// follower is, and leaves out what the wanted picture does not depend on, so that the result is what a player shows.
 /// The thread that calls `make` is its caller's, and is busy for as long as that takes; any thread may interrupt it.
 package final class SnapshotMaker: Sendable {
     /// A group of pictures beyond this is not decoded for one of them: some half a minute of video.

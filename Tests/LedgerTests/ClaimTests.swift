@@ -166,6 +166,9 @@ import Testing
                 session: session, camera: LedgerFixture.front, from: from, to: at, cause: .overrun, framesLost: lost)
         }
         let told = [gap(fixture.start + .seconds(10), 100), gap(at, 19)]
+        for (index, gap) in zip(1..., told) {
+            manifests[index].gap = .init(from: gap.from, to: gap.to, cause: gap.cause, framesLost: gap.framesLost)
+        }
         for manifest in manifests {
             try fixture.writeFile(manifest)
             var event = fixture.closed(manifest, reason: .error)

@@ -151,6 +151,31 @@ import Testing
         #expect(decoded * 3 < decodedAnew || input.name.hasPrefix("mjpeg"), "\(decoded) of \(decodedAnew)")
     }
 
+    /// The first pictures of an open GOP are shown before its key frame, and refer to the group before.
+    @Test(arguments: [false, true]) func anOlderPictureIsNeverOneThatComesBeforeItsKeyFrame(isFollowed: Bool) throws {
+        let fixtures = try MediaFixtures()
+        let input = try #require(Self.inputs.first { $0.name == "open-gop.mp4" })
+        let (format, packets) = try Self.packets(try fixtures.clip(input.name, seconds: 3, video: input.video))
+        var asked = 0
+        for key in packets.indices.dropFirst() where packets[key].isKey {
+            let keyPTS = try #require(packets[key].pts)
+            let follower = isFollowed ? PictureFollower() : nil
+            for index in key..<min(key + 8, packets.count) {
+                _ = try follower?.follow(packets[...index], format: format) { true }
+                // The window begins with each of those that have come since the key frame.
+                for first in key...index {
+                    let moment = packets[index].arrival
+                    let wish = SnapshotWish(moment: moment, leeway: moment - packets[first].arrival + .milliseconds(1))
+                    let snapshot = try SnapshotMaker().make(
+                        wish, from: packets[...index], format: format, follower: follower)
+                    #expect(try #require(snapshot.pts) >= keyPTS, "\(key), up to \(index), from \(first)")
+                    if try #require(packets[first].pts) < keyPTS { asked += 1 }
+                }
+            }
+        }
+        #expect(asked > 0, "there are such pictures")
+    }
+
     @Test func aFollowerGoesOnFromStreamToStream() throws {
         let fixtures = try MediaFixtures()
         let follower = PictureFollower()

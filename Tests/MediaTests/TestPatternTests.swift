@@ -56,15 +56,21 @@ import Testing
         #expect(keys == [0, 7])
     }
 
-    /// A process that was stopped, or a machine that is too slow.
-    @Test func framesThatAreTooLateAreSkippedAndCounted() throws {
-        let clock = SteppedClock()
+    /// Its first frame has come.
+    private static func playing(by clock: SteppedClock) throws -> any MediaSource {
         let source = MediaSources.make(
             .testPattern(.init(width: 64, height: 64, fps: 25)), encoder: EncoderSettings(gop: .seconds(60)),
             audio: false, openTimeout: .seconds(5), stallTimeout: .seconds(5), clock: { clock.now })
-        defer { source.close() }
         _ = try source.open()
         guard case .packet = try source.next() else { throw CodedError(.internal, "no frame") }
+        return source
+    }
+
+    /// A process that was stopped, or a machine that is too slow.
+    @Test func framesThatAreTooLateAreSkippedAndCounted() throws {
+        let clock = SteppedClock()
+        let source = try Self.playing(by: clock)
+        defer { source.close() }
         clock.step(by: .milliseconds(1000))
         guard case .packet(let late) = try source.next() else { throw CodedError(.internal, "no frame") }
         #expect(late.pts == 1, "what is less than a second late is still painted")
@@ -78,12 +84,8 @@ import Testing
     /// Wherever in its work the process is held, no frame says that it came after the silence.
     @Test(arguments: 1...5) func aFrameBeforeASilenceKeepsItsTime(reading: Int) throws {
         let clock = SteppedClock()
-        let source = MediaSources.make(
-            .testPattern(.init(width: 64, height: 64, fps: 25)), encoder: EncoderSettings(gop: .seconds(60)),
-            audio: false, openTimeout: .seconds(5), stallTimeout: .seconds(5), clock: { clock.now })
+        let source = try Self.playing(by: clock)
         defer { source.close() }
-        _ = try source.open()
-        guard case .packet = try source.next() else { throw CodedError(.internal, "no frame") }
         clock.step(by: .milliseconds(40))
         clock.step(by: .seconds(8), atReading: reading)
         var hasSkipped = false

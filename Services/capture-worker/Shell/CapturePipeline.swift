@@ -204,7 +204,7 @@ final class CapturePipeline: Sendable {
             publisher.offer(kept)
             return (true, state.cutter.nextWish)
         }
-        if goesOn { snapshots.frameCame() }
+        if goesOn, frame != nil { snapshots.frameCame() }
         // Only now: what the event leads to finds the frame in the ring.
         if goesOn, let frame, frame.isKey, !feed.hasKeyFrame {
             feed.hasKeyFrame = true

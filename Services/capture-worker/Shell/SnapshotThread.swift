@@ -20,6 +20,7 @@ final class SnapshotThread: Sendable {
     typealias Group = @Sendable () -> [CapturePipeline.Kept]
 
     private struct State {
+        /// One at most: the Core asks for the next when the last is done.
         var jobs: [Job] = []
         var following = SnapshotFollowing()
         var hasNews = false
@@ -49,7 +50,7 @@ final class SnapshotThread: Sendable {
         if starts { BlockingThread.start("snapshot") { self.run(group) } } else { wake.signal() }
     }
 
-    /// Called for every frame of the stream.
+    /// Called for every video frame of the stream.
     func frameCame() {
         let isNews = state.withLock { state in
             guard state.isRunning, !state.hasNews else { return false }
