@@ -172,7 +172,12 @@ import Testing
         for manifest in manifests {
             try fixture.writeFile(manifest)
             var event = fixture.closed(manifest, reason: .error)
-            if manifest.index == 1 { (event.frames, event.lastFrame) = (1, 350) }
+            if manifest.index == 1 {
+                (event.frames, event.lastFrame) = (1, 350)
+                fixture.media.add(
+                    "\(fixture.storage)/\(manifest.path.completed)",
+                    InspectedFile(manifest: manifest, frames: 1, duration: .milliseconds(40), bytes: 1000))
+            }
             _ = try take(event)
         }
         for one in told { #expect(try store.take(one, now: fixture.start) == .recorded) }
