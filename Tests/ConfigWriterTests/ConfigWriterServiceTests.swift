@@ -216,8 +216,7 @@ struct ConfigWriterServiceTests {
         try fixture.write(Fixture.text(preroll: 3))
         try await fixture.says("revision 3 is in force") { $0.revision == 3 }
         await fixture.stop()
-        let names = try FileManager.default.contentsOfDirectory(atPath: ActiveText.folder(stateDir: fixture.stateDir))
-        #expect(names.contains { $0.contains("corrupt-") })
+        #expect(try databasesMovedAside(in: ActiveText.folder(stateDir: fixture.stateDir)).count == 1)
     }
 
     @Test("The text in force is gone: the history gives it back")

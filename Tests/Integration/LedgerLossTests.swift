@@ -58,8 +58,7 @@ extension NodeTests {
                 }
                 print("ledger rebuilt of \(before.segments.count) files", begin.ago, "after the start")
                 try await cluster.verify()
-                let kept = try FileManager.default.contentsOfDirectory(atPath: cluster.storage)
-                    .filter { $0.hasPrefix("\(LedgerStore.fileName).corrupt-") }
+                let kept = try databasesMovedAside(in: cluster.storage)
                 #expect(keeps ? kept.count == 1 : kept.isEmpty, "\(kept)")
             }
         }

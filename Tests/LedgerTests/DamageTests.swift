@@ -2,6 +2,7 @@ import Domain
 import Foundation
 import GRDB
 import Ledger
+import TestSupport
 import Testing
 
 /// A ledger that cannot be trusted is moved aside, never deleted, and a new one begins.
@@ -81,14 +82,34 @@ import Testing
         try expectReplaced("text")
     }
 
+    /// Somebody looks at recordings just then: `-wal` and `-shm` are there, belong to the damaged one and go with it.
+    @Test func oneThatIsBeingReadIsReplacedWithWhatBelongsToIt() throws {
+        try fill()
+        try damage { bytes in
+            let at = bytes.count / 4096 / 2 * 4096
+            bytes.replaceSubrange(at..<at + 2048, with: Data(repeating: 7, count: 2048))
+        }
+        var configuration = Configuration()
+        configuration.readonly = true
+        let reader = try DatabaseQueue(path: fixture.ledgerPath, configuration: configuration)
+        let tables = try reader.read { try String.fetchAll($0, sql: "SELECT name FROM sqlite_master") }
+        #expect(FileManager.default.fileExists(atPath: "\(fixture.ledgerPath)-wal"))
+        try expectReplaced("read by somebody")
+        let kept = try databasesMovedAside(in: fixture.storage)
+        #expect(kept.count == 1)
+        for suffix in ["-wal", "-shm"] {
+            #expect(FileManager.default.fileExists(atPath: "\(fixture.storage)/\(kept.first ?? "")\(suffix)"))
+        }
+        #expect(try reader.read { try String.fetchAll($0, sql: "SELECT name FROM sqlite_master") } == tables)
+        try reader.close()
+    }
+
     @Test func twoDamagedOnesAreBothKept() throws {
         for text in ["one", "two"] {
             try Data(repeating: UInt8(text.utf8.count), count: 5000).write(to: URL(fileURLWithPath: fixture.ledgerPath))
             _ = try fixture.open()
         }
-        let kept = try FileManager.default.contentsOfDirectory(atPath: fixture.storage)
-            .filter { $0.contains("corrupt-") && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") }
-        #expect(kept.count == 2)
+        #expect(try databasesMovedAside(in: fixture.storage).count == 2)
     }
 
     @Test func anEmptyFileIsANewLedger() throws {
