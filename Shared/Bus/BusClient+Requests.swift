@@ -17,12 +17,12 @@ extension BusClient {
         throw CodedError(.timeout, "no reply on \(topicBelowRoot) within \(timeout.written)")
     }
 
-    /// Sends a command to a group and collects the replies that come within `timeout`, or `count` of them if that is
-    /// sooner. Replies that cannot be read are left out.
+    /// Sends a command to a group and collects the replies that come within `timeout`, or `count` of them, or as many
+    /// as `isEnough` wants, if that is sooner. Replies that cannot be read are left out.
     /// - Throws: `payload_too_large`.
     package func requestAll<R: Codable & Hashable & Sendable>(
         _ payload: [UInt8], to topicBelowRoot: String, expecting type: R.Type, timeout: Duration,
-        count: Int = repliesMax
+        count: Int = repliesMax, until isEnough: ([Reply<R>]) -> Bool = { _ in false }
     ) async throws(CodedError) -> [Reply<R>] {
         try Self.checkSize(payload)
         var replies: [Reply<R>] = []
@@ -32,7 +32,7 @@ extension BusClient {
             } catch {
                 engine.countUnreadableReply(error)
             }
-            if replies.count >= count { break }
+            if replies.count >= count || isEnough(replies) { break }
         }
         return replies
     }

@@ -231,4 +231,8 @@ package enum CommandLimits {
     /// Seconds after which an unread command dies in the broker.
     package static let expirySeconds: UInt32 = 30
     package static let requestIDLengthMax = 128
+    /// How long a worker may take to answer a rotation: it waits for a key frame. Whoever asks waits longer.
+    package static let rotationAnswerMax: Duration = .seconds(30)
+    /// How long it may take to answer a stop: it waits for the last file.
+    package static let stopAnswerMax: Duration = .seconds(15)
 }

@@ -105,9 +105,9 @@ package struct WorkerCore: Hashable, Sendable {
     }
 
     /// How long a reply to a rotation waits for a key frame.
-    package static let rotationTimeout: Duration = .seconds(30)
+    package static let rotationTimeout = CommandLimits.rotationAnswerMax
     /// How long a reply to a stop waits for the last file.
-    package static let stopTimeout: Duration = .seconds(15)
+    package static let stopTimeout = CommandLimits.stopAnswerMax
     /// How long a worker that must end waits for its last file. A disk that hangs longer has cost that part already.
     package static let exitTimeout: Duration = .seconds(30)
     /// Replies that wait at once; more commands are refused with `conflict`.
