@@ -60,7 +60,10 @@ def check_compose(folder):
     configuration = yaml.safe_load(read(f"{folder}/framekeeper.yml"))
     check_processes(services, configuration)
     check_places(services, configuration)
+    check_broker(services, configuration, folder)
+    check_camera(services, configuration, folder)
     check_safety(services, folder)
+    check_grafana(services, folder)
     scrape = yaml.safe_load(read(f"{folder}/prometheus/prometheus.yml"))["scrape_configs"][0]
     port = configuration["metrics"]["listen"].split(":")[1]
     check("Prometheus asks the metrics service", scrape["static_configs"][0]["targets"] == [f"metrics:{port}"])
@@ -78,9 +81,72 @@ def check_processes(services, configuration):
         instance = entry["command"][2] if len(entry["command"]) > 2 else node
         expected = f"{entry['command'][0]}/{instance}"
         check(f"{name}: its healthcheck asks for itself", entry["healthcheck"]["test"][-1] == expected)
-        targets = {volume.split(":")[1] if isinstance(volume, str) else volume["target"] for volume in entry["volumes"]}
-        check(f"{name}: its folders are volumes", targets >= {
+        check(f"{name}: its folders are volumes", set(mounts(entry)) >= {
             configuration["state_dir"], configuration["storage"]["path"], "/etc/framekeeper/framekeeper.yml"})
+
+
+def mounts(entry):
+    """Where a container finds what of this machine: a path here, or the name of a volume."""
+    pairs = [volume.split(":")[:2] if isinstance(volume, str) else (volume["source"], volume["target"])
+             for volume in entry.get("volumes", [])]
+    return {target: source for source, target in pairs}
+
+
+def ports(entry):
+    """Those inside the container that are open to this machine."""
+    return {int(re.split("[:/]", port)[-2 if "/" in port else -1]) if isinstance(port, str) else int(port["target"])
+            for port in entry.get("ports", [])}
+
+
+def address(url):
+    """Host, port and path."""
+    host, port, path = re.fullmatch(r"[a-z]+://([a-z-]+)(?::(\d+))?(/.*)?", url).groups()
+    return host, int(port or 0), path or ""
+
+
+def check_broker(services, configuration, folder):
+    host, port, _ = address(configuration["broker"]["url"])
+    settings = dict(line.split(maxsplit=1) for line in read(f"{folder}/mosquitto.conf").splitlines()
+                    if line and not line.startswith("#"))
+    broker = mounts(services[host])
+    check("the broker listens where it is asked", int(settings["listener"]) == port and port in ports(services[host]),
+          f"{settings['listener']}, {port}, {ports(services[host])}")
+    check("and reads its configuration", broker.get("/mosquitto/config/mosquitto.conf") == f"{folder}/mosquitto.conf",
+          str(broker))
+    check("what it keeps is a volume", settings["persistence_location"].rstrip("/") in broker, str(broker))
+
+
+def check_camera(services, configuration, folder):
+    host, port, path = address(configuration["cameras"]["door"]["source"])
+    command = services[host].get("command")
+    if not command:
+        text = re.search(r"^CMD (\[.*\])", stage(read(f"{folder}/Dockerfile"), services[host]["build"]["target"]), re.M)
+        command = json.loads(text.group(1))
+    named = dict(zip(command, command[1:]))
+    served = re.search(r'add_factory\("([^"]+)"', read(f"{folder}/rtsp-camera.py")).group(1)
+    check("the camera serves what is asked of it", (int(named.get("--port", 0)), served) == (port, path),
+          f"{command}, {served}")
+    check("not to itself alone", named.get("--listen") == "0.0.0.0", str(command))
+
+
+def check_grafana(services, folder):
+    places = mounts(services["grafana"])
+    check("Grafana is provisioned", places.get("/etc/grafana/provisioning") == f"{folder}/grafana/provisioning",
+          str(places))
+    source = yaml.safe_load(read(f"{folder}/grafana/provisioning/datasources/prometheus.yml"))["datasources"][0]
+    host, port, _ = address(source["url"])
+    check("its source is Prometheus", source["type"] == "prometheus" and port in ports(services.get(host, {})),
+          source["url"])
+    board = json.loads(read(f"{folder}/grafana/dashboards/framekeeper.json"))
+    asked = {item["datasource"]["uid"] for item in board["panels"] + board["templating"]["list"]}
+    check("which the dashboard asks", asked == {source["uid"]}, f"{asked}, {source['uid']}")
+    provider = yaml.safe_load(read(f"{folder}/grafana/provisioning/dashboards/framekeeper.yml"))["providers"][0]
+    path = provider["options"]["path"]
+    check("the dashboard is where it is looked for", places.get(path) == f"{folder}/grafana/dashboards",
+          f"{path}, {places}")
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    check("and comes first", os.path.dirname(home) == path
+          and os.path.exists(f"{folder}/grafana/dashboards/{os.path.basename(home)}"), home)
 
 
 def check_places(services, configuration):
@@ -180,6 +246,8 @@ def check_series(folder, path):
         overlap(one, other) for place, one in enumerate(places) for other in places[place + 1:]))
     check("panels have numbers of their own", len({panel["id"] for panel in board["panels"]}) == len(places))
     asked = set()
+    for variable in board["templating"]["list"]:
+        asked |= names(json.dumps(variable["query"]))
     queries = [target["expr"].replace("$camera", "x") for panel in board["panels"] for target in panel["targets"]]
     for query in queries:
         asked |= names(query)
@@ -215,7 +283,11 @@ parser.add_argument("--compose", default=f"{ROOT}/compose")
 parser.add_argument("--bin")
 parser.add_argument("--series")
 options = parser.parse_args()
+options.compose = os.path.abspath(options.compose)
 check_compose(options.compose)
+if options.bin:
+    taken = output(f"{options.bin}/framekeeper", "config", "check", f"{options.compose}/framekeeper.yml")
+    check("framekeeper takes its configuration", taken.returncode == 0, taken.stdout + taken.stderr)
 check_dockerfile(options.compose, options.bin)
 check_series(options.compose, options.series)
 print(f"{len(problems)} problems")
