@@ -119,6 +119,27 @@ outcome=0
 await 15 "verify did not agree in time; see the table below" fk recordings verify || outcome=1
 fk recordings verify --decode || outcome=1
 [ "$killed" != no ] || { echo "FAILED: no worker was killed" >&2; outcome=1; }
+# Where nothing was recorded no promise is broken. So: both cameras have their files, and the killed worker its gap.
+fk recordings verify --json >"$folder/verdict.json" || outcome=1
+/usr/bin/python3 - "$folder/verdict.json" "$seconds" <<'PYTHON' || outcome=1
+import json
+import sys
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    sessions = json.load(file)["sessions"]
+least = int(sys.argv[2]) // 10
+wrong = []
+for camera in ("pattern", "door"):
+    files = max((session["closed"] for session in sessions if session["camera"] == camera), default=0)
+    if files < least:
+        wrong.append(f"{camera} has a session of {files} files; one every 10 s makes {least}")
+causes = [gap["cause"] for session in sessions if session["camera"] == "pattern" for gap in session["gaps"]]
+if "worker_died" not in causes:
+    wrong.append("no gap tells of the worker of pattern that was killed")
+for line in wrong:
+    print("FAILED:", line, file=sys.stderr)
+sys.exit(bool(wrong))
+PYTHON
 echo
 echo "Files:"
 find "$folder/storage" -name '*.mp4' -printf '%P  %s bytes\n' | sort
