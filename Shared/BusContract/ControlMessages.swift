@@ -8,7 +8,7 @@ package struct ControlsState: BusMessage {
     package static let template: TopicTemplate = "cameras/+/controls"
     package static let delivery = DeliveryClass.state
 
-    /// A wish that the camera did not take when it was opened.
+    /// A wish that the camera did not take, when it was opened or since.
     package struct Refusal: Hashable, Sendable, Codable {
         package var name: ControlName
         package var message: String

@@ -58,7 +58,7 @@ package struct SourceInput: Sendable, Hashable {
     package var wanted: String?
     /// libavcodec's name of the encoder; nil if the pictures are recorded as they come.
     package var encoder: String?
-    /// What an operator should know of it, in sentences.
+    /// What the camera did not take of what it was told, in sentences.
     package var remarks: [String] = []
 
     package init(

@@ -1,6 +1,7 @@
 internal import CAVFormat
 internal import CAVShim
 package import Domain
+internal import Synchronization
 
 /// A camera's pictures as packets: raw ones lent by the device and never copied, coded ones copied, since a ring may
 /// keep them for minutes and a device has few buffers.
@@ -28,7 +29,8 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
     /// Pictures of a coded stream that are lost or refer to lost ones; told with the next key frame.
     private var missing = 0
     private var awaitsKey = true
-    private var lostTotal = 0
+    /// Read by whoever asks for the notes.
+    private let lostTotal = Atomic<Int>(0)
     private let keyMoment = KeyFrameMoment()
     private var keyAskedAt: MonotonicTime?
     /// Parameter sets that came in a buffer of their own, for the next picture.
@@ -45,8 +47,14 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
     deinit { close() }
 
     package var paces: Bool { true }
-    package var notes: [String] { lostTotal > 0 ? ["\(lostTotal) pictures lost by the device"] : [] }
+    package var notes: [String] {
+        let lost = lostTotal.load(ordering: .relaxed)
+        return lost > 0 ? ["\(lost) pictures lost by the device"] : []
+    }
     package var input: SourceInput? { camera?.input }
+    package var remarks: [SourceRemark] {
+        camera?.input.remarks.map { SourceRemark($0, isWarning: true) } ?? []
+    }
 
     package func requestKeyFrame() { device.requestKeyFrame() }
     package func requestKeyFrame(from moment: MonotonicTime) { keyMoment.want(from: moment) }
@@ -106,7 +114,7 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
 
     /// A picture that stands for itself.
     private func take(_ picture: CameraPicture, _ camera: CameraFormat) throws(CodedError) {
-        lostTotal += picture.lost
+        lostTotal.add(picture.lost, ordering: .relaxed)
         if picture.lost > 0 { ready.append(.skipped(frames: picture.lost)) }
         let packet: Packet
         if case .raw = camera.coding {
@@ -122,7 +130,7 @@ package final class CameraDeviceSource: MediaSource, @unchecked Sendable {
     private func take(
         _ picture: CameraPicture, _ camera: CameraFormat, _ tracker: inout FormatTracker
     ) throws(CodedError) {
-        lostTotal += picture.lost
+        lostTotal.add(picture.lost, ordering: .relaxed)
         let hasBegun = !awaitsKey || missing > 0
         if picture.lost > 0, hasBegun {
             missing += picture.lost

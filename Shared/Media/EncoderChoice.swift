@@ -42,11 +42,11 @@ enum EncoderChoice {
     private static let trialPicturesMax = 8
     private static let refused = Mutex<[EncoderLibrary: String]>([:])
 
-    /// `remarks`: why it is not what was asked for, in sentences.
+    /// `remarks`: why it is libx264, where hardware was welcome.
     static func make(
         _ settings: EncoderSettings, width: Int, height: Int, frame: TimeBase,
         hardware: [EncoderLibrary] = [.v4l2, .vaapi]
-    ) throws(CodedError) -> (encoder: PictureEncoder, remarks: [String]) {
+    ) throws(CodedError) -> (encoder: PictureEncoder, remarks: [SourceRemark]) {
         var reasons: [String] = []
         for library in hardware where settings.kind != .software {
             if let reason = refused.withLock({ $0[library] }) {
@@ -61,8 +61,9 @@ enum EncoderChoice {
             }
         }
         let software = try PictureEncoder(.x264, settings, width: width, height: height, frame: frame)
-        guard settings.kind == .hardware else { return (software, []) }
-        return (software, ["no hardware encoder works, libx264 is used (\(reasons.joined(separator: "; ")))"])
+        guard settings.kind != .software else { return (software, []) }
+        let text = "no hardware encoder works, libx264 is used (\(reasons.joined(separator: "; ")))"
+        return (software, [SourceRemark(text, isWarning: settings.kind == .hardware)])
     }
 
     /// Hardware that failed; libx264 is always taken again.
@@ -77,9 +78,8 @@ enum EncoderChoice {
         let trial = try PictureEncoder(library, settings, width: width, height: height, frame: frame)
         let sets = try parameterSets(of: trial, width: width, height: height)
         // A new one begins with a picture of the camera, and owes none of the trial.
-        let encoder = try PictureEncoder(library, settings, width: width, height: height, frame: frame)
-        encoder.parameterSets = sets
-        return encoder
+        return try PictureEncoder(
+            library, settings, width: width, height: height, frame: frame, parameterSets: sets)
     }
 
     private static func parameterSets(

@@ -32,6 +32,17 @@ package struct JPEGMarkers: Hashable, Sendable {
         if end > offset, bytes[end - 2] == 0xff, bytes[end - 1] == Marker.end { length = end }
     }
 
+    /// Whether there is an end marker, wherever: some cameras leave remains of other pictures behind it. Coded samples
+    /// hold none (Rec. ITU-T T.81, F.1.2.3), so a picture that lost its end has none, unless a preview in its head does.
+    static func hasEnd(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var place = bytes.count - 1
+        while place > 0 {
+            if bytes[place] == Marker.end, bytes[place - 1] == 0xff { return true }
+            place -= 1
+        }
+        return false
+    }
+
     private enum Marker {
         static let start: UInt8 = 0xd8
         static let end: UInt8 = 0xd9

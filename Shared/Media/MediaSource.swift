@@ -38,11 +38,14 @@ package protocol MediaSource: AnyObject, Sendable {
     var notes: [String] { get }
     /// Once open: what a camera at this machine delivers; nil for any other source.
     var input: SourceInput? { get }
+    /// Once open: what became of wishes, for the log; no secrets. Only for the thread that reads.
+    var remarks: [SourceRemark] { get }
 }
 
 extension MediaSource {
     package func requestKeyFrame(from moment: MonotonicTime) {}
     package var input: SourceInput? { nil }
+    package var remarks: [SourceRemark] { [] }
 }
 
 /// Makes the source that an address names; what comes out of it is H.264 or H.265.

@@ -20,15 +20,18 @@ final class PictureEncoder {
     private let coded: CodedPicture
     private var upload: PictureUpload?
     private var pictures: Int64 = 0
-    /// Of an encoder that puts them into its key frames only; found by `EncoderChoice`.
-    var parameterSets: [UInt8] = []
+    private var output: EncoderOutput
 
     /// libavcodec's name.
     var name: String { library.rawValue }
+    /// Empty if they come with its key frames only; nothing but a trial shows those.
+    var parameterSets: [UInt8] { output.parameterSets }
 
     /// `frame`: from one picture to the next, as far as that is known; rate control and `gop` count by it.
+    /// `parameterSets`: those that a trial has shown.
     init(
-        _ library: EncoderLibrary, _ settings: EncoderSettings, width: Int, height: Int, frame: TimeBase
+        _ library: EncoderLibrary, _ settings: EncoderSettings, width: Int, height: Int, frame: TimeBase,
+        parameterSets: [UInt8] = []
     ) throws(CodedError) {
         // libx264 itself prints what it does not know to stderr.
         guard Self.presets.contains(settings.preset) else {
@@ -42,6 +45,7 @@ final class PictureEncoder {
         self.library = library
         self.width = width
         self.height = height
+        output = EncoderOutput(parameterSets: parameterSets)
         coded = try CodedPicture()
         codec = made
         made.pointee.width = Int32(width)
@@ -70,8 +74,10 @@ final class PictureEncoder {
         guard code >= 0 else {
             throw CodedError(.invalidArgument, "the encoder settings do not work", cause: LibavError.text(code))
         }
-        parameterSets = Array(
-            UnsafeBufferPointer(start: made.pointee.extradata, count: Int(made.pointee.extradata_size)))
+        guard parameterSets.isEmpty else { return }
+        output = EncoderOutput(
+            parameterSets: Array(
+                UnsafeBufferPointer(start: made.pointee.extradata, count: Int(made.pointee.extradata_size))))
     }
 
     deinit { avcodec_free_context(&codec) }
@@ -119,8 +125,11 @@ final class PictureEncoder {
         pictures += 1
         var code = avcodec_send_frame(codec, picture)
         guard code >= 0 else { throw LibavError.internal(code, "the encoder refused a picture") }
+        guard library == .x264 else {
+            let hasPicture = try output.takePicture(into: coded) { avcodec_receive_packet(codec, $0.raw) }
+            return hasPicture ? Coded(picture: coded) : nil
+        }
         code = avcodec_receive_packet(codec, coded.raw)
-        if code == cav_error_from_errno(11), library != .x264 { return nil }
         guard code >= 0 else { throw LibavError.internal(code, "the encoder returned nothing") }
         return Coded(picture: coded)
     }

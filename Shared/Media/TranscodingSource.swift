@@ -40,8 +40,10 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     private let reader = Mutex<ReadAhead?>(nil)
     private var work: Work?
     /// What was said when the encoder was chosen.
-    private var remarks: [String] = []
+    private var encoderRemarks: [SourceRemark] = []
     private var badInARow = 0
+    /// Whether a JPEG has come with its end marker.
+    private var writesEnds = false
     /// The picture to encode next.
     private var held: Packet?
     /// Pictures that were left out and not told yet.
@@ -59,6 +61,7 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         var pictures: DecodedPictures
         var scaler: PictureScaler
         var encoder: PictureEncoder
+        var isJPEG: Bool
         var lastKey: MonotonicTime?
         /// The stamps of pictures that the encoder holds, in order.
         var inFlight: [Stamp] = []
@@ -87,9 +90,10 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
     var input: SourceInput? {
         guard var input = source.input else { return nil }
         input.encoder = work?.encoder.name
-        input.remarks += remarks
         return input
     }
+
+    var remarks: [SourceRemark] { source.remarks + encoderRemarks }
 
     var notes: [String] {
         var notes = source.notes
@@ -186,18 +190,20 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         let (width, height) = (max(2, video.width & ~1), max(2, video.height & ~1))
         let choice = try EncoderChoice.make(
             settings, width: width, height: height, frame: TimeBase(max(1, rate.den), max(1, rate.num)))
-        remarks = choice.remarks
+        encoderRemarks = choice.remarks
         let pictures = DecodedPictures()
         let decoder = try PictureDecoder(format.videoParameters, isStrict: false) { pictures.take($0) }
         let scaler = PictureScaler(.init(width: Int32(width), height: Int32(height), isFullRange: false))
-        work = Work(decoder: decoder, pictures: pictures, scaler: scaler, encoder: choice.encoder)
+        work = Work(
+            decoder: decoder, pictures: pictures, scaler: scaler, encoder: choice.encoder,
+            isJPEG: video.codecName == "mjpeg")
         return try choice.encoder.format(timeBase: video.timeBase, frameRate: video.frameRate, audioOf: format)
     }
 
     /// Nil if the picture does not decode, or if the encoder keeps it for now.
     private func encode(_ packet: Packet) throws(CodedError) -> Packet? {
         guard let work else { throw CodedError(.internal, "the source is not open") }
-        guard work.decoder.decode(packet.raw), let picture = work.pictures.newest else {
+        guard isWhole(packet), work.decoder.decode(packet.raw), let picture = work.pictures.newest else {
             try dropUndecodable()
             return nil
         }
@@ -233,6 +239,15 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
             EncoderChoice.refuse(encoder.library, because: error)
             throw CodedError(.sourceUnavailable, "the encoder \(encoder.name) broke off", cause: error.description)
         }
+    }
+
+    /// Decoders fill up with grey what a JPEG lost of its end. Some cameras never write the end marker; from one that has
+    /// written it, a picture without it is a part of one.
+    private func isWhole(_ packet: Packet) -> Bool {
+        guard work?.isJPEG == true else { return true }
+        let hasEnd = packet.withBytes { JPEGMarkers.hasEnd($0) }
+        writesEnds = writesEnds || hasEnd
+        return hasEnd || !writesEnds
     }
 
     private func dropUndecodable() throws(CodedError) {

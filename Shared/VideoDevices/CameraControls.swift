@@ -2,13 +2,14 @@ package import Domain
 
 /// A camera's controls at run time, whether it streams or not. Blocks on the device.
 package enum CameraControls {
-    /// Sets what is wished, now and whenever the camera is opened again, and reads all of them.
+    /// Sets what is wished, now and whenever the camera is opened again, and reads all of them. `refused`: what the
+    /// camera did not take, while it took the rest.
     ///
     /// All or nothing of what is wrong in itself: a name that the camera does not have, or a value out of its range, is
-    /// refused before anything is set. Errors: `invalidArgument`, and those of opening the device.
+    /// an error before anything is set. Errors: `invalidArgument`, and those of opening the device.
     package static func turn(
         _ wishes: [ControlName: ControlSetting], of source: SourceAddress.V4L2Source, memory: CameraMemory
-    ) throws(CodedError) -> [CameraControl] {
+    ) throws(CodedError) -> (controls: [CameraControl], refused: [ControlName: CodedError]) {
         let handle = try CameraSearch(memory: memory).open(source.path)
         let known = handle.controls().map(\.shown)
         for name in wishes.keys.sorted() {
@@ -20,8 +21,7 @@ package enum CameraControls {
             _ = try control.value(of: wish)
         }
         let refused = handle.set(wishes)
-        memory.take(wishes.filter { refused[$0.key] == nil })
-        if let name = refused.keys.sorted().first, let error = refused[name] { throw error }
-        return handle.controls().map(\.shown)
+        memory.take(wishes, refused: refused)
+        return (handle.controls().map(\.shown), refused)
     }
 }

@@ -11,24 +11,36 @@ package final class CameraMemory: Sendable {
         package var card: String
         /// The port that it is in.
         package var busInfo: String
+        /// Nil where it has none of its own.
+        package var serial: String?
 
-        package init(stableName: String?, card: String, busInfo: String) {
+        package init(stableName: String?, card: String, busInfo: String, serial: String? = nil) {
             self.stableName = stableName
             self.card = card
             self.busInfo = busInfo
+            self.serial = serial
         }
 
-        /// Whether `other` is the same camera, perhaps in another port. Without two stable names, card and port
-        /// decide: udev gives the name a moment after the node, and cameras of a kind cannot be told apart otherwise.
+        /// Whether `other` is the same camera, perhaps in another port. Without two serial numbers or stable names, card
+        /// and port decide: udev gives the name a moment after the node, and cameras of a kind cannot be told apart
+        /// otherwise.
         package func matches(_ other: Identity) -> Bool {
+            if let serial, let otherSerial = other.serial { return serial == otherSerial && card == other.card }
             if let stableName, let otherName = other.stableName { return stableName == otherName }
             return card == other.card && busInfo == other.busInfo
         }
 
         /// Whether `other` cannot be the same camera, whatever port it is in.
         package func isCertainlyNot(_ other: Identity) -> Bool {
+            if serial != nil, other.serial != nil { return !matches(other) }
             if let stableName, let otherName = other.stableName { return stableName != otherName }
             return card != other.card
+        }
+
+        /// Whether `found`, to which the configured name led, may be another camera of the same kind: in by-id, cameras
+        /// without serial numbers of their own share one name, and it leads to the one that was plugged in last.
+        package func mayBeTwin(_ found: Identity, under path: String) -> Bool {
+            path.hasPrefix("/dev/v4l/by-id/") && found.serial == nil && busInfo != found.busInfo && !matches(found)
         }
     }
 
@@ -59,9 +71,14 @@ package final class CameraMemory: Sendable {
         }
     }
 
-    /// Holds from now on, over later openings too.
-    func take(_ wishes: [ControlName: ControlSetting]) {
-        content.withLock { $0.controls.merge(wishes) { _, new in new } }
+    /// What the camera took of these wishes holds from now on, over later openings too.
+    package func take(_ wishes: [ControlName: ControlSetting], refused: [ControlName: CodedError]) {
+        content.withLock { content in
+            for (name, wish) in wishes {
+                content.refused[name] = refused[name]
+                if refused[name] == nil { content.controls[name] = wish }
+            }
+        }
     }
 
     func noteRefused(_ refused: [ControlName: CodedError]) { content.withLock { $0.refused = refused } }

@@ -4,7 +4,7 @@ internal import Domain
 ///
 /// The name itself comes first. If another camera answers there, or none, and the one that was open before is somewhere
 /// else now, it is that one: a camera that is plugged in again may come back as another node. A camera that is
-/// certainly another one does not take its place unasked.
+/// certainly another one does not take its place unasked, nor does one that a name shared by several leads to.
 struct CameraSearch {
     let memory: CameraMemory
 
@@ -14,22 +14,32 @@ struct CameraSearch {
         let known = memory.identity
         let outcome = Self.camera(at: node, as: path)
         if case .success(let found) = outcome, known?.matches(found.identity) ?? true { return remembered(found) }
-        // A name that is made to be stable means what it leads to now.
-        if let known, !path.hasPrefix("/dev/v4l/") {
-            for other in DeviceDirectory.nodes() where other != node {
-                guard case .success(let found) = Self.camera(at: other, as: other), known.matches(found.identity)
-                else { continue }
-                return remembered(found)
-            }
-            if case .success(let found) = outcome, known.isCertainlyNot(found.identity) {
-                let (name, other) = (known.stableName ?? known.card, found.identity.stableName ?? found.identity.card)
-                throw CodedError(
-                    .sourceUnavailable,
-                    "\(node) is another camera now, \(other); \(name) is awaited. To take the new one, write its name "
-                        + "into the configuration")
-            }
+        var twin: CameraMemory.Identity?
+        if let known, case .success(let found) = outcome, known.mayBeTwin(found.identity, under: path) {
+            twin = found.identity
         }
-        return remembered(try outcome.get())
+        // A name that is made to be stable means what it leads to now, unless cameras share it.
+        guard let known, twin != nil || !path.hasPrefix("/dev/v4l/") else { return remembered(try outcome.get()) }
+        for other in DeviceDirectory.system.nodes() where other != node {
+            guard case .success(let found) = Self.camera(at: other, as: other), known.matches(found.identity)
+            else { continue }
+            return remembered(found)
+        }
+        let found = try outcome.get()
+        if let twin {
+            throw CodedError(
+                .sourceUnavailable,
+                "\(path) may be another camera of the same kind now, in \(twin.busInfo); the one in \(known.busInfo) is "
+                    + "awaited. What tells them apart is their name in /dev/v4l/by-path")
+        }
+        if known.isCertainlyNot(found.identity) {
+            let (name, other) = (known.stableName ?? known.card, found.identity.stableName ?? found.identity.card)
+            throw CodedError(
+                .sourceUnavailable,
+                "\(node) is another camera now, \(other); \(name) is awaited. To take the new one, write its name "
+                    + "into the configuration")
+        }
+        return remembered(found)
     }
 
     private typealias Found = (handle: DeviceHandle, identity: CameraMemory.Identity)
@@ -55,8 +65,11 @@ struct CameraSearch {
     private static func identity(
         of node: String, _ capability: DeviceHandle.Capability
     ) -> CameraMemory.Identity {
-        let name = DeviceDirectory.stableNames(of: node).first { $0.hasPrefix("/dev/v4l/by-id/") }
+        let directory = DeviceDirectory.system
+        let isUnique = !directory.hasTwin(node)
+        let name = directory.stableNames(of: node).first { $0.hasPrefix("/dev/v4l/by-id/") }
         return CameraMemory.Identity(
-            stableName: DeviceDirectory.hasTwin(node) ? nil : name, card: capability.card, busInfo: capability.busInfo)
+            stableName: isUnique ? name : nil, card: capability.card, busInfo: capability.busInfo,
+            serial: isUnique ? directory.serial(of: node) : nil)
     }
 }

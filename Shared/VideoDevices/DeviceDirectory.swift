@@ -1,20 +1,26 @@
 internal import Glibc
 
 /// The nodes of /dev and the names that udev gives them.
-package enum DeviceDirectory {
-    /// Names that stay with a camera, best first: by its maker, model and serial number; by the port that it is in.
-    private static let stableFolders = ["/dev/v4l/by-id", "/dev/v4l/by-path"]
+package struct DeviceDirectory: Sendable {
+    package static let system = DeviceDirectory()
+
+    private let root: String
+
+    /// - Parameter root: of the folders `dev` and `sys`, for tests; no slash at its end.
+    package init(root: String = "") { self.root = root }
 
     /// `/dev/video0`, … by number.
-    package static func nodes() -> [String] {
-        names(in: "/dev").compactMap { name in name.hasPrefix("video") ? Int(name.dropFirst(5)) : nil }.sorted()
-            .map { "/dev/video\($0)" }
+    package func nodes() -> [String] {
+        Self.names(in: "\(root)/dev").compactMap { name in name.hasPrefix("video") ? Int(name.dropFirst(5)) : nil }
+            .sorted().map { "\(root)/dev/video\($0)" }
     }
 
-    /// What else a node is called, best first.
-    package static func stableNames(of node: String) -> [String] {
-        stableFolders.flatMap { folder in
-            names(in: folder).sorted().map { "\(folder)/\($0)" }.filter { target(of: $0) == node }
+    /// What else a node is called, the name that stays with it first: by its maker, model and serial number, unless a twin
+    /// shares that name; else by the port that it is in.
+    package func stableNames(of node: String) -> [String] {
+        let folders = hasTwin(node) ? ["by-path", "by-id"] : ["by-id", "by-path"]
+        return folders.map { "\(root)/dev/v4l/\($0)" }.flatMap { folder in
+            Self.names(in: folder).sorted().map { "\(folder)/\($0)" }.filter { Self.target(of: $0) == node }
         }
     }
 
@@ -26,29 +32,28 @@ package enum DeviceDirectory {
     }
 
     /// The serial number of a USB camera (sysfs: the interface's device lies above it).
-    package static func serial(of node: String) -> String? { line(in: "\(usbFolder(of: node))/serial") }
+    package func serial(of node: String) -> String? { Self.line(in: "\(usbFolder(of: node))/serial") }
 
-    /// Whether another camera of the same model is plugged in and neither has a serial number: the two share one name
-    /// in by-id, which leads to either of them.
-    static func hasTwin(_ node: String) -> Bool {
-        guard let model = model(of: node), serial(of: node) == nil else { return false }
-        let folder = usbFolder(of: node)
+    /// Whether another camera of the same model is plugged in and their serial numbers do not tell them apart, where they
+    /// have any: the two share one name in by-id, which leads to either of them.
+    package func hasTwin(_ node: String) -> Bool {
+        guard let model = model(of: node) else { return false }
+        let (folder, serial) = (usbFolder(of: node), serial(of: node))
         return nodes().contains { other in
-            self.model(of: other) == model && usbFolder(of: other) != folder && serial(of: other) == nil
+            self.model(of: other) == model && usbFolder(of: other) != folder && self.serial(of: other) == serial
         }
     }
 
     /// Vendor and product; nil for what is not on USB.
-    private static func model(of node: String) -> String? {
+    private func model(of node: String) -> String? {
         let folder = usbFolder(of: node)
-        guard let vendor = line(in: "\(folder)/idVendor"), let product = line(in: "\(folder)/idProduct") else {
-            return nil
-        }
+        guard let vendor = Self.line(in: "\(folder)/idVendor"), let product = Self.line(in: "\(folder)/idProduct")
+        else { return nil }
         return "\(vendor):\(product)"
     }
 
-    private static func usbFolder(of node: String) -> String {
-        target(of: "/sys/class/video4linux/\(node.split(separator: "/").last ?? "")/device/..")
+    private func usbFolder(of node: String) -> String {
+        Self.target(of: "\(root)/sys/class/video4linux/\(node.split(separator: "/").last ?? "")/device/..")
     }
 
     // MARK: Files

@@ -7,10 +7,10 @@ enum DeviceFault {
     static func opening(_ path: String, _ number: Int32) -> CodedError {
         switch number {
         case ENOENT, ENXIO, ENODEV, ENOTDIR:
-            let others = DeviceDirectory.nodes()
+            let others = DeviceDirectory.system.nodes()
             let hint = others.isEmpty ? "there is none at all" : "there are \(others.joined(separator: ", "))"
             return CodedError(.sourceUnavailable, "no such device \(path); \(hint)")
-        case EACCES, EPERM: return denied(path)
+        case EACCES, EPERM: return denied(path, number)
         case EBUSY: return busy(path)
         default: return call("\(path) does not open", number)
         }
@@ -42,25 +42,42 @@ enum DeviceFault {
             .sourceUnavailable, "\(path) is in use by \(holders.map(\.description).joined(separator: ", "))")
     }
 
-    private static func denied(_ path: String) -> CodedError {
-        guard let group = group(of: path) else {
-            return CodedError(.unauthorized, "no permission for \(path)")
+    /// - Parameter number: `EPERM` is not said by a node's mode, but by a rule above it.
+    private static func denied(_ path: String, _ number: Int32) -> CodedError {
+        var facts = stat()
+        guard stat(path, &facts) == 0 else { return CodedError(.unauthorized, "no permission for \(path)") }
+        return denied(
+            path, number, mode: facts.st_mode, group: facts.st_gid == 0 ? nil : name(ofGroup: facts.st_gid))
+    }
+
+    /// - Parameter group: nil for root's, which nobody should join.
+    static func denied(_ path: String, _ number: Int32, mode: UInt32, group: String?) -> CodedError {
+        guard number != EPERM else {
+            return CodedError(
+                .unauthorized,
+                "no permission for \(path): a device rule forbids it, such as a container's; let it have the device "
+                    + "(docker: --device \(path))")
+        }
+        guard let group, mode & 0o060 == 0o060 else {
+            let owner = group.map { "the group \($0)" } ?? "root alone"
+            return CodedError(
+                .unauthorized,
+                "no permission for \(path): its mode is 0\(String(mode & 0o777, radix: 8)), of \(owner); a rule of udev "
+                    + "can set it: MODE=\"0660\", GROUP=\"video\"")
         }
         return CodedError(
             .unauthorized,
             "no permission for \(path): it is for the group \(group); usermod -aG \(group) USER, then log in again")
     }
 
-    /// The name of the group that owns a node, or its number.
-    private static func group(of path: String) -> String? {
-        var facts = stat()
-        guard stat(path, &facts) == 0 else { return nil }
+    /// Its number if it has no name.
+    private static func name(ofGroup number: gid_t) -> String {
         var entry = GroupEntry()
         var found: UnsafeMutablePointer<GroupEntry>?
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16_384) { room in
-            guard getgrgid_r(facts.st_gid, &entry, room.baseAddress, room.count, &found) == 0, found != nil,
+            guard getgrgid_r(number, &entry, room.baseAddress, room.count, &found) == 0, found != nil,
                 let name = entry.gr_name
-            else { return "\(facts.st_gid)" }
+            else { return "\(number)" }
             return String(cString: name)
         }
     }

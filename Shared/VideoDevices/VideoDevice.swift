@@ -45,8 +45,8 @@ package struct VideoDevice: Hashable, Sendable {
             return .success(
                 VideoDevice(
                     node: handle.path, card: capability.card, driver: capability.driver,
-                    busInfo: capability.busInfo, serial: DeviceDirectory.serial(of: handle.path),
-                    stableNames: DeviceDirectory.stableNames(of: handle.path),
+                    busInfo: capability.busInfo, serial: DeviceDirectory.system.serial(of: handle.path),
+                    stableNames: DeviceDirectory.system.stableNames(of: handle.path),
                     modes: handle.modes(near: ModeWish(wish ?? SourceAddress.V4L2Source(path: node))),
                     availability: isBusy ? .busy(DeviceHolder.all(of: handle.path)) : .free))
         } catch {
@@ -56,17 +56,18 @@ package struct VideoDevice: Hashable, Sendable {
 
     /// Every camera of this machine, by node; and what could not be looked at.
     package static func all() -> [(node: String, outcome: Result<VideoDevice, CodedError>)] {
-        DeviceDirectory.nodes().compactMap { node in look(at: node).map { (node, $0) } }
+        DeviceDirectory.system.nodes().compactMap { node in look(at: node).map { (node, $0) } }
     }
 
     /// What a camera's `source` in the configuration would be: by the name that stays, with the mode that would be
-    /// taken. Nil if it has no mode that is read here.
+    /// taken. Nil if it has no mode that is read here. A source names whole rates only, so any other is left to the
+    /// choice that would be the same.
     package var source: String? {
         let name = stableNames.first ?? node
         guard let choice = ModeChoice.best(for: ModeWish(SourceAddress.V4L2Source(path: name)), among: modes) else {
             return nil
         }
-        let rate = choice.rate.map { "&fps=\(max(1, Int($0.perSecond.rounded())))" } ?? ""
+        let rate = choice.rate?.whole.map { "&fps=\($0)" } ?? ""
         return "v4l2://\(name)?size=\(choice.width)x\(choice.height)\(rate)"
     }
 }

@@ -20,6 +20,11 @@ package struct FrameRate: Hashable, Sendable, Comparable, CustomStringConvertibl
     }
 
     package var perSecond: Double { Double(frames) / Double(seconds) }
+    /// A whole number, if it is within a hundredth of one: 29.97 is 30.
+    package var whole: Int? {
+        let near = perSecond.rounded()
+        return near >= 1 && abs(perSecond - near) <= near / 100 ? Int(near) : nil
+    }
     package static func < (left: Self, right: Self) -> Bool {
         UInt64(left.frames) * UInt64(right.seconds) < UInt64(right.frames) * UInt64(left.seconds)
     }

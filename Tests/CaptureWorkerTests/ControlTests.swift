@@ -42,6 +42,17 @@ import Testing
         #expect(bench.step(.controlsTurned(.failure(error), token)) == [.refuse(token, error)])
     }
 
+    /// What the camera took is how it stands, whatever it refused beside it.
+    @Test func whatWasTakenInPartIsPublishedAndTheRestIsRefused() throws {
+        var bench = Self.webcam()
+        let (token, _) = bench.command(try Self.command(200))
+        let state = try Self.state(200)
+        let error = CodedError(.sourceUnavailable, "zoom: the camera refuses the value")
+        #expect(
+            bench.step(.controlsTurned(.success(state), token, refusal: error))
+                == [.publishControls(state), .refuse(token, error)])
+    }
+
     @Test func whatWasReadAfterOpeningIsPublished() throws {
         var bench = Self.webcam()
         let state = try Self.state(128)

@@ -1,93 +1,29 @@
 import Domain
 import Foundation
 import Media
-import Synchronization
 import TestSupport
 import Testing
 
 /// A camera at this machine, played by a list of pictures: what becomes of what it delivers and of what it loses.
 @Suite(.serialized) struct CameraDeviceTests {
-    /// Hands out its pictures, then fails like a camera that is unplugged.
-    private final class ListedCamera: CameraDevice {
-        struct Item {
-            var bytes: [UInt8]
-            var lost = 0
-            /// On the stream's own clock.
-            var at: Duration
-        }
-
-        private let format: CameraFormat
-        private let items: [Item]
-        /// How many pictures may be out at once; a camera with few buffers, whose taker keeps up.
-        private let buffers: DispatchSemaphore?
-        private let place = Mutex(0)
-        private let heldCount = Mutex(0)
-        private let keyRequestCount = Mutex(0)
-
-        init(_ format: CameraFormat, _ items: [Item], buffers: Int? = nil) {
-            self.format = format
-            self.items = items
-            // Disposing of one wants no fewer than at the beginning.
-            self.buffers = buffers.map { _ in DispatchSemaphore(value: 0) }
-            for _ in 0..<(buffers ?? 0) { self.buffers?.signal() }
-        }
-
-        var held: Int { heldCount.withLock { $0 } }
-        var keyRequests: Int { keyRequestCount.withLock { $0 } }
-
-        func open() throws(CodedError) -> CameraFormat { format }
-        func interrupt() {}
-        func close() {}
-        func requestKeyFrame() { keyRequestCount.withLock { $0 += 1 } }
-
-        func next() throws(CodedError) -> CameraPicture {
-            guard buffers?.wait(timeout: .now() + 10) != .timedOut else {
-                throw CodedError(.timeout, "no picture came back")
-            }
-            let index = place.withLock { place in
-                defer { place += 1 }
-                return place
-            }
-            guard index < items.count else { throw CodedError(.sourceUnavailable, "/dev/video0 was unplugged") }
-            let item = items[index]
-            let memory = UnsafeMutableRawPointer.allocate(byteCount: max(1, item.bytes.count), alignment: 16)
-            item.bytes.withUnsafeBytes { bytes in
-                if let start = bytes.baseAddress { memory.copyMemory(from: start, byteCount: bytes.count) }
-            }
-            heldCount.withLock { $0 += 1 }
-            let bytes = LentBytes(start: memory, count: item.bytes.count)
-            return CameraPicture(bytes: bytes, arrival: CameraDeviceTests.start + item.at, lost: item.lost) { [self] in
-                bytes.start.deallocate()
-                heldCount.withLock { $0 -= 1 }
-                buffers?.signal()
-            }
-        }
-    }
-
-    private static let start = MonotonicTime(nanoseconds: 1_000_000_000)
+    private static let start = ListedCamera.start
 
     private static func format(
         _ coding: CameraFormat.Coding, width: Int = 320, height: Int = 180, fps: Double = 30
     ) -> CameraFormat {
-        CameraFormat(
-            coding: coding, width: width, height: height, frameRate: fps,
-            input: SourceInput(device: "/dev/video0", format: "TEST", width: width, height: height, fps: fps))
+        ListedCamera.format(coding, width: width, height: height, fps: fps)
     }
 
     private static func source(_ camera: ListedCamera, kind: EncoderKind = .software) -> any MediaSource {
-        MediaSources.make(
-            .v4l2(SourceAddress.V4L2Source(path: "/dev/video0")),
-            encoder: EncoderSettings(kind: kind, gop: .seconds(1000)), audio: false, openTimeout: .seconds(5),
-            stallTimeout: .seconds(5), camera: { _ in camera })
+        camera.source(EncoderSettings(kind: kind, gop: .seconds(1000)))
     }
 
     private static func items(_ pictures: [[UInt8]], fps: Int = 30) -> [ListedCamera.Item] {
         pictures.enumerated().map { ListedCamera.Item(bytes: $1, at: .seconds($0) / fps) }
     }
 
-    /// Grey pictures of 64x36.
     private static func grey(_ count: Int, fps: Int = 30) -> [ListedCamera.Item] {
-        items(Array(repeating: [UInt8](repeating: 128, count: 64 * 36 * 2), count: count), fps: fps)
+        ListedCamera.grey(count, fps: fps)
     }
 
     private static let small = format(.raw(.yuyv422), width: 64, height: 36)
@@ -121,12 +57,19 @@ import Testing
         return items
     }
 
-    @Test(arguments: [CameraFormat.RawLayout.yuyv422, .nv12, .nv21, .yuv420p, .uyvy422, .yvyu422])
+    @Test(arguments: CameraFormat.RawLayout.allCases)
     func everyRawPictureIsRecordedOnce(_ layout: CameraFormat.RawLayout) throws {
         let fixtures = try MediaFixtures()
         let clip = try Self.numbered(fixtures, frames: 40)
-        let bytes = [.nv12, .nv21, .yuv420p].contains(layout) ? 320 * 180 * 3 / 2 : 320 * 180 * 2
-        let pictures = try CameraPictures.raw(clip, pixelFormat: layout.rawValue, bytesEach: bytes)
+        let bitsEach =
+            switch layout {
+            case .gray: 8
+            case .nv12, .nv21, .yuv420p: 12
+            case .yuyv422, .uyvy422, .yvyu422: 16
+            case .rgb24, .bgr24: 24
+            }
+        let pictures = try CameraPictures.raw(
+            clip, pixelFormat: layout.rawValue, bytesEach: 320 * 180 * bitsEach / 8)
         let camera = ListedCamera(Self.format(.raw(layout)), Self.items(pictures), buffers: 2)
         let source = Self.source(camera)
         var copy = MediaCopy(storage: fixtures.path("copy"), segmentSeconds: .milliseconds(500))
@@ -246,6 +189,30 @@ import Testing
         source.close()
     }
 
+    /// Decoders take the half of a picture, and paint the rest grey.
+    @Test func aPictureThatLostItsEndIsToldAsMissing() throws {
+        let fixtures = try MediaFixtures()
+        let jpegs = try CameraPictures.jpeg(try Self.numbered(fixtures, frames: 8))
+        var pictures = Self.items(jpegs)
+        pictures[3].bytes = Array(jpegs[3][..<(jpegs[3].count / 2)])
+        pictures[5].bytes += [0, 0, 0]
+        pictures[6].bytes += [0x17, 0x12]
+        let source = Self.source(ListedCamera(Self.format(.mjpeg), pictures))
+        _ = try source.open()
+        #expect(Self.drain(source) == ["K", "p", "p", "-1", "K", "p", "p", "p"])
+        #expect(source.notes == ["1 pictures dropped: they do not decode"])
+        source.close()
+    }
+
+    @Test func aCameraThatWritesNoEndMarkersIsRecorded() throws {
+        let fixtures = try MediaFixtures()
+        let pictures = try CameraPictures.jpeg(try Self.numbered(fixtures, frames: 4)).map { Array($0.dropLast(2)) }
+        let source = Self.source(ListedCamera(Self.format(.mjpeg), Self.items(pictures)))
+        _ = try source.open()
+        #expect(Self.drain(source) == ["K", "p", "p", "p"])
+        source.close()
+    }
+
     /// From 720 lines on players take unnamed colours for those of BT.709; a webcam's are of BT.601 all the same, and
     /// go through as they are.
     @Test func theColoursOfALargeRawPictureStay() throws {
@@ -353,26 +320,5 @@ import Testing
         let source = Self.source(camera)
         #expect(throws: CodedError(.sourceUnavailable, "/dev/video0 was unplugged")) { try source.open() }
         source.close()
-    }
-
-    /// There is no encoder in hardware where this runs, or it works; both are said.
-    @Test(arguments: EncoderKind.allCases) func theEncoderThatIsUsedIsNamed(_ kind: EncoderKind) throws {
-        let camera = ListedCamera(
-            Self.format(.raw(.yuyv422)),
-            Self.items(Array(repeating: [UInt8](repeating: 128, count: 320 * 180 * 2), count: 3)), buffers: 2)
-        let source = Self.source(camera, kind: kind)
-        defer { source.close() }
-        _ = try source.open()
-        let input = try #require(source.input)
-        let encoder = try #require(input.encoder)
-        if kind == .software { #expect(encoder == "libx264" && input.remarks == []) }
-        if kind == .hardware, encoder == "libx264" {
-            #expect(input.remarks.count == 1)
-            #expect(input.remarks.first?.contains("no hardware encoder works, libx264 is used (h264_v4l2m2m: ") == true)
-        } else {
-            #expect(input.remarks == [])
-        }
-        guard case .packet(let first) = try source.next() else { throw CodedError(.internal, "no picture") }
-        #expect(first.isKey)
     }
 }

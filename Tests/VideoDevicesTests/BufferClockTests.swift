@@ -117,4 +117,41 @@ import VideoDevices
         #expect(named.isCertainlyNot(Identity(stableName: "/dev/v4l/by-id/b", card: "Cam", busInfo: "usb-1")))
         #expect(!plain.isCertainlyNot(Identity(stableName: nil, card: "Cam", busInfo: "usb-2")))
     }
+
+    @Test func serialNumbersDecideWhereBothHaveOne() {
+        typealias Identity = CameraMemory.Identity
+        let one = Identity(stableName: "/dev/v4l/by-id/a", card: "Cam", busInfo: "usb-1", serial: "1")
+        #expect(one.matches(Identity(stableName: nil, card: "Cam", busInfo: "usb-2", serial: "1")))
+        let two = Identity(stableName: nil, card: "Cam", busInfo: "usb-1", serial: "2")
+        #expect(!one.matches(two) && one.isCertainlyNot(two), "in the same port, before udev has named it")
+        #expect(!one.matches(Identity(stableName: nil, card: "Other", busInfo: "usb-1", serial: "1")))
+        #expect(one.matches(Identity(stableName: nil, card: "Cam", busInfo: "usb-1")))
+    }
+
+    /// Cameras of one kind without serial numbers share a name, which leads to the one that was plugged in last.
+    @Test func aSharedNameDoesNotReplaceACameraByItsTwin() {
+        typealias Identity = CameraMemory.Identity
+        let known = Identity(stableName: nil, card: "Cam", busInfo: "usb-1")
+        let twin = Identity(stableName: nil, card: "Cam", busInfo: "usb-2")
+        #expect(known.mayBeTwin(twin, under: "/dev/v4l/by-id/usb-Maker_Cam-video-index0"))
+        #expect(!known.mayBeTwin(known, under: "/dev/v4l/by-id/usb-Maker_Cam-video-index0"))
+        #expect(!known.mayBeTwin(twin, under: "/dev/v4l/by-path/usb-2"), "a port means what is in it")
+        let named = Identity(stableName: nil, card: "Cam", busInfo: "usb-2", serial: "1")
+        #expect(!known.mayBeTwin(named, under: "/dev/v4l/by-id/usb-Maker_Cam_1-video-index0"))
+        let alone = Identity(stableName: "/dev/v4l/by-id/a", card: "Cam", busInfo: "usb-1")
+        let moved = Identity(stableName: "/dev/v4l/by-id/a", card: "Cam", busInfo: "usb-2")
+        #expect(!alone.mayBeTwin(moved, under: "/dev/v4l/by-id/a"), "one that is alone of its kind may move")
+    }
+
+    @Test func whatACameraTookOfAWishIsRemembered() throws {
+        let (bright, zoom) = (
+            try #require(ControlName(rawValue: "brightness")), try #require(ControlName(rawValue: "zoom"))
+        )
+        let memory = CameraMemory(controls: [bright: .number(1)])
+        let error = CodedError(.sourceUnavailable, "no")
+        memory.take([bright: .number(2), zoom: .number(3)], refused: [zoom: error])
+        #expect(memory.controls == [bright: .number(2)] && memory.refused == [zoom: error])
+        memory.take([zoom: .number(4)], refused: [:])
+        #expect(memory.controls == [bright: .number(2), zoom: .number(4)] && memory.refused == [:])
+    }
 }

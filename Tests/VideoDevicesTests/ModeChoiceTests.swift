@@ -166,6 +166,20 @@ import VideoDevices
         }
     }
 
+    /// A source can name whole rates only, and one that it names is missed if it does not come.
+    @Test(
+        arguments: [
+            (30, 1, "&fps=30"), (30_000, 1001, "&fps=30"), (25, 2, ""), (15, 2, ""), (1, 2, ""), (5, 1, "&fps=5"),
+        ] as [(UInt32, UInt32, String)])
+    func theSourceToPasteNamesWholeRates(_ frames: UInt32, _ seconds: UInt32, _ written: String) throws {
+        let rate = try #require(FrameRate(frames: frames, seconds: seconds))
+        let device = VideoDevice(
+            node: "/dev/video0", card: "Cam", driver: "uvcvideo", busInfo: "usb-1", serial: nil, stableNames: [],
+            modes: [VideoMode(format: PixelFormat("YUYV"), width: 1280, height: 720, rates: .discrete([rate]))],
+            availability: .free)
+        #expect(device.source == "v4l2:///dev/video0?size=1280x720\(written)")
+    }
+
     @Test func formatsAreNamedAsDevicesNameThem() {
         #expect(PixelFormat("YUYV").code == 0x5659_5559)
         #expect(PixelFormat(code: 0x3231_564E).description == "NV12")

@@ -18,15 +18,16 @@ extension WorkerCore {
         return [.turnControls(command.settings, token)]
     }
 
+    /// What a camera took of a command that it refuses in part is how it stands now.
     mutating func controlsTurned(
-        _ outcome: Result<ControlsState, CodedError>, token: CommandToken
+        _ outcome: Result<ControlsState, CodedError>, _ refusal: CodedError?, token: CommandToken
     ) -> [WorkerEffect] {
         turning -= 1
         switch outcome {
         case .failure(let error): return [.refuse(token, error)]
         case .success(let state):
             let result = ControlsResult(camera: settings.camera, controls: state.controls)
-            return [.publishControls(state), .reply(token, .controls(result))]
+            return [.publishControls(state), refusal.map { .refuse(token, $0) } ?? .reply(token, .controls(result))]
         }
     }
 }

@@ -205,7 +205,7 @@ package struct WorkerCore: Hashable, Sendable {
         case .segmentOpened(let opened): segmentOpened(opened, at: now)
         case .firstPartWritten(let id, _): firstPartWritten(id, at: now)
         case .segmentClosed(let closed): segmentClosed(closed)
-        case .overran: []
+        case .overran, .sourceNoted: []
         case .storageFailed(let id, let error): storageFailed(id, error, at: now)
         case .storageProbed(let error): storageProbed(error, at: now)
         case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)
@@ -216,7 +216,7 @@ package struct WorkerCore: Hashable, Sendable {
         case .snapshotTaken(let job, let outcome): snapshotTaken(job: job, outcome, at: now)
         case .segmentLeft: []
         case .controlsRead(let state): [.publishControls(state)]
-        case .controlsTurned(let outcome, let token): controlsTurned(outcome, token: token)
+        case .controlsTurned(let outcome, let token, let refusal): controlsTurned(outcome, refusal, token: token)
         case .notRemembered: notRemembered(at: now)
         case .woke: woke(at: now)
         case .stopDemanded(let cause): stopDemanded(cause, at: now)

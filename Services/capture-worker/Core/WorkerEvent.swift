@@ -14,14 +14,17 @@ package enum WorkerEvent: Hashable, Sendable {
     case formatChanged(SourceFacts, run: Int)
     case sourceFailed(CodedError, run: Int)
     case sourceEnded(run: Int)
+    /// What the source of a run that is over left out or repaired, for the log.
+    case sourceNoted([String], run: Int)
     case segmentOpened(SegmentOpened)
     /// The first part of a segment is on disk.
     case firstPartWritten(SessionID, index: Int)
     case segmentClosed(SegmentClosed)
     /// A file could not be finished after a storage failure; the rotation-service finds it.
     case segmentLeft(file: String, CodedError)
-    /// Frames were dropped because the disk or the encoder did not keep up, or the process was held.
-    case overran(SessionID)
+    /// Frames were dropped because the disk or the encoder did not keep up, or the process was held; with what the
+    /// source has left out so far, for the log.
+    case overran(SessionID, notes: [String] = [])
     /// No file can be written. The session waits.
     case storageFailed(SessionID, CodedError)
     /// The answer to `probeStorage`; nil: the disk takes files again.
@@ -39,8 +42,8 @@ package enum WorkerEvent: Hashable, Sendable {
     case snapshotTaken(job: Int, Result<[SnapshotFacts], CodedError>)
     /// How a webcam's controls stand, after it was opened.
     case controlsRead(ControlsState)
-    /// The outcome of `turnControls`.
-    case controlsTurned(Result<ControlsState, CodedError>, CommandToken)
+    /// The outcome of `turnControls`; with a refusal if the camera took a part of it only.
+    case controlsTurned(Result<ControlsState, CodedError>, CommandToken, refusal: CodedError? = nil)
     /// The disk has refused the memory.
     case notRemembered
     case woke
@@ -105,11 +108,11 @@ package struct SourceFacts: Hashable, Sendable {
     /// Nil unless it is a camera at this machine.
     package var input: StreamState.Input?
     /// For the log.
-    package var remarks: [String]
+    package var remarks: [SourceRemark]
 
     package init(
         codec: String, width: Int, height: Int, fps: Double?, keepsTime: Bool, input: StreamState.Input? = nil,
-        remarks: [String] = []
+        remarks: [SourceRemark] = []
     ) {
         self.codec = codec
         self.width = width

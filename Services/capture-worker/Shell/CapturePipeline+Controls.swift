@@ -14,9 +14,7 @@ extension CapturePipeline {
     func readControls() {
         guard case .v4l2(let source) = camera.source else { return }
         BlockingThread.start("controls") { [webcam, report] in
-            guard case .success(let state) = Self.turn([:], of: source, webcam, refused: webcam.refused) else {
-                return
-            }
+            guard case .success(let (state, _)) = Self.turn([:], of: source, webcam) else { return }
             report(.controlsRead(state))
         }
     }
@@ -26,20 +24,23 @@ extension CapturePipeline {
             return report(.controlsTurned(.failure(CodedError(.invalidArgument, "no webcam")), token))
         }
         BlockingThread.start("controls") { [webcam, report] in
-            report(.controlsTurned(Self.turn(wishes, of: source, webcam, refused: [:]), token))
+            let outcome = Self.turn(wishes, of: source, webcam)
+            report(.controlsTurned(outcome.map(\.state), token, refusal: (try? outcome.get())?.refusal))
         }
     }
 
+    /// How the controls stand afterwards, and the first refusal of the camera, if there is any.
     private static func turn(
-        _ wishes: [ControlName: ControlSetting], of source: SourceAddress.V4L2Source, _ webcam: CameraMemory,
-        refused: [ControlName: CodedError]
-    ) -> Result<ControlsState, CodedError> {
+        _ wishes: [ControlName: ControlSetting], of source: SourceAddress.V4L2Source, _ webcam: CameraMemory
+    ) -> Result<(state: ControlsState, refusal: CodedError?), CodedError> {
         do throws(CodedError) {
-            let controls = try CameraControls.turn(wishes, of: source, memory: webcam)
-            let refusals = refused.keys.sorted().compactMap { name in
-                refused[name].map { ControlsState.Refusal(name: name, message: $0.message) }
+            let (controls, refused) = try CameraControls.turn(wishes, of: source, memory: webcam)
+            let standing = webcam.refused
+            let refusals = standing.keys.sorted().compactMap { name in
+                standing[name].map { ControlsState.Refusal(name: name, message: $0.message) }
             }
-            return .success(ControlsState(controls: controls, refused: refusals))
+            let first = refused.keys.sorted().first.flatMap { refused[$0] }
+            return .success((ControlsState(controls: controls, refused: refusals), first))
         } catch {
             return .failure(error)
         }

@@ -121,6 +121,8 @@ final class CapturePipeline: Sendable {
             }
             if isWanted { play(source, run: run) }
             runs.withLock { $0.current = nil }
+            let notes = source.notes
+            if !notes.isEmpty { report(.sourceNoted(notes, run: run)) }
             source.close()
         }
     }
@@ -156,7 +158,7 @@ final class CapturePipeline: Sendable {
                 case .packet(let packet):
                     if !source.paces { recorder.queue.waitForRoom() }
                     guard take(packet, format: format, feed: &feed, source: source) else { return }
-                case .skipped(let frames): skip(frames, run: run)
+                case .skipped(let frames): skip(frames, run: run, notes: source.notes)
                 case .formatChanged(let changed):
                     format = changed
                     feed.beginsFormat = true
@@ -225,12 +227,12 @@ final class CapturePipeline: Sendable {
             state.hasOverrun = true
             state.cutter.lose(.overrun, at: frame.time, mayOpen: false)
             recorder.queue.put(.close(.error))
-            if let session = state.cutter.session { report(.overran(session)) }
+            if let session = state.cutter.session { report(.overran(session, notes: ["the disk does not keep up"])) }
         }
     }
 
     /// What the source had no time for is an overrun like that of a disk. Pre-roll begins anew: it has no holes either.
-    private func skip(_ frames: Int, run: Int) {
+    private func skip(_ frames: Int, run: Int, notes: [String]) {
         state.withLock { state in
             guard state.run == run else { return }
             state.ring.removeAll()
@@ -239,7 +241,7 @@ final class CapturePipeline: Sendable {
             let wasOpen = state.cutter.isOpen
             state.cutter.leaveOut(frames, at: ServiceClock.now().monotonic)
             if wasOpen { recorder.queue.put(.close(.error)) }
-            report(.overran(session))
+            report(.overran(session, notes: notes))
         }
     }
 
@@ -388,6 +390,6 @@ extension StreamFormat {
         SourceFacts(
             codec: video.codecName, width: video.width, height: video.height, fps: video.frameRate,
             keepsTime: source.paces, input: source.input.map(StreamState.Input.init),
-            remarks: source.input?.remarks ?? [])
+            remarks: source.remarks)
     }
 }

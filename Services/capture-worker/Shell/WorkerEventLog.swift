@@ -20,7 +20,9 @@ struct WorkerEventLog: Sendable {
             var metadata: Logger.Metadata = ["codec": "\(facts.codec)", "size": "\(facts.width)x\(facts.height)"]
             if let input = facts.input { metadata.merge(input.logged) { _, new in new } }
             logger.info("source open", metadata: metadata)
-            for remark in facts.remarks { logger.warning("\(remark)") }
+            note(facts.remarks)
+        case .formatChanged(let facts, _): note(facts.remarks)
+        case .sourceNoted(let notes, _): logger.info("source closed", metadata: Self.metadata(notes))
         case .sourceFailed(let error, _): logger.warning("source failed", metadata: ["error": "\(error)"])
         case .segmentLeft(let file, let error):
             logger.warning("segment left unfinished", metadata: ["file": "\(file)", "error": "\(error)"])
@@ -28,16 +30,28 @@ struct WorkerEventLog: Sendable {
         case .publisherConnected: logger.info("published")
         case .publisherFailed(let error, _): logger.warning("not published", metadata: ["error": "\(error)"])
         case .snapshotTaken(_, .failure(let error)): logger.warning("no snapshot", metadata: ["error": "\(error)"])
-        case .overran: logger.error("frames lost: the disk or the encoder does not keep up, or the camera loses some")
+        case .overran(_, let notes):
+            logger.error(
+                "frames lost: the disk or the encoder does not keep up, or the camera loses some",
+                metadata: Self.metadata(notes))
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
         case .commanded(.restart(let command), _):
             logger.info("restart demanded", metadata: ["reason": "\(command.reason ?? "none given")"])
-        case .controlsTurned(.failure(let error), _): logger.info("controls refused", metadata: ["error": "\(error)"])
+        case .controlsTurned(.failure(let error), _, _), .controlsTurned(.success, _, let error?):
+            logger.info("controls refused", metadata: ["error": "\(error)"])
         case .controlsRead, .controlsTurned, .started, .folderRefused, .commanded, .planReceived, .keyFrameCame,
-            .formatChanged, .sourceEnded,
-            .segmentOpened, .storageProbed, .firstPartWritten, .sessionEnded, .readersReported, .readersCounted,
+            .sourceEnded, .segmentOpened, .storageProbed, .firstPartWritten, .sessionEnded, .readersReported,
+            .readersCounted,
             .snapshotTaken(_, .success), .notRemembered, .woke:
             break
         }
+    }
+
+    private func note(_ remarks: [SourceRemark]) {
+        for remark in remarks { logger.log(level: remark.isWarning ? .warning : .info, "\(remark.text)") }
+    }
+
+    private static func metadata(_ notes: [String]) -> Logger.Metadata {
+        notes.isEmpty ? [:] : ["notes": "\(notes.joined(separator: "; "))"]
     }
 }
