@@ -16,7 +16,7 @@ package struct DeviceList: Sendable, Hashable, Encodable {
         /// Of a range of sizes, the largest; `width` and `height` are those nearest to 1280x720.
         package var maxWidth: Int?
         package var maxHeight: Int?
-        /// Pictures per second, fastest first; empty where the device does not say.
+        /// Pictures per second at `width` and `height`, fastest first; empty where the device does not say.
         package var fps: [Double]
 
         package init(width: Int, height: Int, maxWidth: Int? = nil, maxHeight: Int? = nil, fps: [Double]) {
@@ -46,11 +46,12 @@ package struct DeviceList: Sendable, Hashable, Encodable {
             self.sizes = sizes
         }
 
-        /// The largest size with the fastest rate that it has.
+        /// The largest size with the fastest rate that it has. Of a range, the rates of the largest size are not known.
         var summary: String {
             let largest = sizes.max { $0.largest.width * $0.largest.height < $1.largest.width * $1.largest.height }
             guard let largest else { return format }
-            let rate = largest.fps.first.map { "@\(Self.number($0))" } ?? ""
+            let fastest = largest.maxWidth == nil ? largest.fps.first : nil
+            let rate = fastest.map { "@\(Self.number($0))" } ?? ""
             return "\(format) \(largest.largest.width)x\(largest.largest.height)\(rate)"
         }
 

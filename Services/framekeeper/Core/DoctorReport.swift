@@ -27,7 +27,7 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
 
     package var isHealthy: Bool { findings.allSatisfy { $0.verdict != .failed } }
 
-    private mutating func add(_ check: String, _ verdict: Verdict, _ detail: String, advice: String? = nil) {
+    mutating func add(_ check: String, _ verdict: Verdict, _ detail: String, advice: String? = nil) {
         findings.append(Finding(check: check, verdict: verdict, detail: detail, advice: advice))
     }
 
@@ -96,39 +96,6 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
         if source.hasPrefix("v4l2://") { return "framekeeper devices shows what is there and who uses it" }
         return error.code == .unauthorized
             ? "check user and password in its source" : "check that the address answers: ffprobe ADDRESS"
-    }
-
-    /// What a camera's `source` names at this machine.
-    package enum Webcam: Sendable, Hashable {
-        /// With its name, and what it would deliver: `MJPG 1280x720 at 30 fps`; nil if nothing that is read here.
-        case free(name: String, mode: String?)
-        /// Who streams from it.
-        case busy(name: String, holders: [String])
-        /// It is something else than a camera.
-        case other
-        case failed(CodedError)
-    }
-
-    /// A camera whose source is `v4l2://`. That its own worker has it is as it should be.
-    package mutating func webcam(_ camera: CameraID, _ webcam: Webcam, ownWorker: String) {
-        let check = "device of \(camera)"
-        let list = "framekeeper devices shows what is there"
-        switch webcam {
-        case .free(let name, let mode?): add(check, .ok, "\(name): \(mode)")
-        case .free(let name, nil): add(check, .failed, "\(name) has no format that is read here", advice: list)
-        case .busy(let name, let holders) where holders.contains(where: { $0.hasPrefix(ownWorker) }):
-            add(check, .ok, "\(name), open by its worker")
-        case .busy(let name, let holders):
-            let who = holders.isEmpty ? "somebody" : holders.joined(separator: ", ")
-            add(
-                check, .failed, "\(name) is in use by \(who)",
-                advice: "a camera serves one program: end the other one, or let it read the stream from here")
-        case .other: add(check, .failed, "gives no pictures: metadata, an output or a codec", advice: list)
-        case .failed(let error):
-            add(
-                check, .failed, "\(error)",
-                advice: error.code == .unauthorized ? "then start framekeeper up again" : list)
-        }
     }
 
     /// The section `mediamtx`: the server itself, the port where streams go, and what the config-writer says.

@@ -32,9 +32,10 @@ struct DoctorCommand: FramekeeperSubcommand {
         }
         for camera in configuration.ownCameras {
             guard case .v4l2(let source) = camera.source else { continue }
+            let worker = board.flatMap { DoctorReport.Worker(of: camera.id, on: $0) }
+            let path = worker?.device ?? source.path
             report.webcam(
-                camera.id, await BlockingThread.run("doctor") { Self.webcam(source) },
-                ownWorker: ServiceName.captureWorker.rawValue)
+                camera.id, await BlockingThread.run("doctor") { Self.webcam(at: path, source) }, worker: worker)
         }
         if let board {
             let cameras = configuration.ownCameras.map(\.id)
@@ -90,13 +91,14 @@ struct DoctorCommand: FramekeeperSubcommand {
         return .success(ByteCount(Int64(facts.f_bavail) * Int64(facts.f_frsize)))
     }
 
-    private static func webcam(_ source: SourceAddress.V4L2Source) -> DoctorReport.Webcam {
-        switch VideoDevice.look(at: source.path, wish: source) {
+    private static func webcam(at path: String, _ source: SourceAddress.V4L2Source) -> DoctorReport.Webcam {
+        switch VideoDevice.look(at: path, wish: source) {
         case nil: return .other
         case .failure(let error)?: return .failed(error)
         case .success(let device)?:
             if case .busy(let holders) = device.availability {
-                return .busy(name: device.card, holders: holders.map(\.description))
+                return .busy(
+                    name: device.card, holders: holders.map { DoctorReport.Holder(name: $0.name, pid: $0.pid) })
             }
             let choice = ModeChoice.best(for: ModeWish(source), among: device.modes)
             return .free(name: device.card, mode: choice?.description)
