@@ -95,7 +95,8 @@ final class BusLink: @unchecked Sendable {
         let transport = network.makeTransport()
         self.transport = transport
         let connection = BusConnection(
-            clientID: clientID, sessionExpirySeconds: settings.sessionExpirySeconds, will: presencePublication(false))
+            clientID: clientID, sessionExpirySeconds: settings.sessionExpirySeconds,
+            will: presencePublication(isOnline: false))
         transport.open(connection) { event in
             self.queue.async { if self.attempt == attempt { self.handle(event) } }
         }
@@ -189,16 +190,18 @@ final class BusLink: @unchecked Sendable {
         transport?.publish(publication, token: token)
     }
 
+    /// Not `isOnline` is the farewell.
     func publishPresence(isOnline: Bool, token: UInt64) {
-        guard isOpen, let publication = presencePublication(isOnline) else { return }
+        guard isOpen, let publication = presencePublication(isOnline: isOnline, isFarewell: !isOnline) else { return }
         birth = isOnline ? publication.payload : nil
         transport?.publish(publication, token: token)
     }
 
-    private func presencePublication(_ isOnline: Bool) -> Publication? {
+    private func presencePublication(isOnline: Bool, isFarewell: Bool = false) -> Publication? {
         guard let presence else { return nil }
         var stamp = stamp()
         stamp.session = session
+        stamp.isFarewell = isFarewell
         do throws(CodedError) {
             return Publication(
                 topic: "\(settings.topicRoot)/\(presence.topic)", payload: try presence.payload(isOnline, stamp),

@@ -10,6 +10,8 @@ package struct Presence: Sendable {
         package var session: String
         package var at: WallTime
         package var seq: UInt64
+        /// Said by the owner itself before it ends, where the will says the rest.
+        package var isFarewell = false
     }
 
     /// Below the root.
@@ -73,7 +75,7 @@ package struct Presence: Sendable {
             message: { isOnline, stamp in
                 ServiceState(
                     state: isOnline ? .online : .offline, version: version, node: node, pid: pid,
-                    startedAt: startedAt, session: stamp.session)
+                    startedAt: startedAt, session: stamp.session, orderly: stamp.isFarewell ? true : nil)
             })
     }
 }

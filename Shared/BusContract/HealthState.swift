@@ -35,7 +35,7 @@ package struct HealthReason: Hashable, Sendable, Codable {
         case storageFailed = "storage_failed"
         case storageSlow = "storage_slow"
         case droppingFrames = "dropping_frames"
-        /// The stream is published and the media server gets nothing of it.
+        /// The media server gets nothing of a stream that it should have.
         case publishingStalled = "publishing_stalled"
         case restartingOften = "restarting_often"
         // Of a service or a node.
@@ -150,7 +150,7 @@ package struct ServiceHealth: BusMessage {
 
     package var status: HealthStatus
     package var reasons: [HealthReason]
-    /// Starts of the process that were seen in the last hour, its first one aside.
+    /// Starts of the process that were seen in the last hour, its first one and those after an orderly end aside.
     package var restarts1h: Int
 
     package init(status: HealthStatus, reasons: [HealthReason] = [], restarts1h: Int = 0) {

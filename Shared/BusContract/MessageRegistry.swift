@@ -189,9 +189,12 @@ package enum MessageRegistry {
         Entry(
             ServiceState.self, from: "each service, or the broker by its last will",
             "Presence. `session` is random per connection: an `offline` of another session than the present one is "
-                + "late and to be ignored.",
+                + "late and to be ignored. `orderly` tells a process that was asked to end from one whose last will it "
+                + "is.",
             #"{\#(at),"node":"attic","pid":4711,\#(seq),"session":"89abcdef01234567","#
-                + #""started_at":"2026-03-01T11:59:58.000Z","state":"online","version":"0.1.0"}"#),
+                + #""started_at":"2026-03-01T11:59:58.000Z","state":"online","version":"0.1.0"}"#,
+            #"{\#(at),"node":"attic","orderly":true,"pid":4711,\#(seq),"session":"89abcdef01234567","#
+                + #""started_at":"2026-03-01T11:59:58.000Z","state":"offline","version":"0.1.0"}"#),
     ]
 
     private static let healthMonitor = ServiceName.healthMonitor.rawValue

@@ -90,9 +90,12 @@ package struct ServiceState: BusMessage {
     package var startedAt: WallTime
     /// Random per connection.
     package var session: String
+    /// Only with `offline`: whether it was told to end and says so itself. Absent from a last will.
+    package var orderly: Bool?
 
     package init(
-        state: Presence, version: String, node: NodeID, pid: Int32, startedAt: WallTime, session: String
+        state: Presence, version: String, node: NodeID, pid: Int32, startedAt: WallTime, session: String,
+        orderly: Bool? = nil
     ) {
         self.state = state
         self.version = version
@@ -100,5 +103,6 @@ package struct ServiceState: BusMessage {
         self.pid = pid
         self.startedAt = startedAt
         self.session = session
+        self.orderly = orderly
     }
 }

@@ -40,6 +40,7 @@ import Testing
         let states = heard.decoded(ServiceState.self)
         #expect(states.count == 2 && states[0].message.session == states[1].message.session)
         #expect(states[0].message.session.count == 16)
+        #expect(states.map(\.message.orderly) == [nil, true], "it was told to end")
         await observer.stop()
     }
 
@@ -58,6 +59,7 @@ import Testing
             heard.payloads(on: Self.availability) == ["online", "offline"]
                 && !Self.service(in: heard).isOnline(Self.address)
         }
+        #expect(heard.decoded(ServiceState.self).map(\.message.orderly) == [nil, nil])
         await observer.stop()
     }
 

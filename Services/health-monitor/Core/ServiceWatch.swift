@@ -1,18 +1,29 @@
 internal import BusContract
 internal import Domain
 
-/// What is known of one process. A process that an operator has stopped looks like one that has died: both are offline.
+/// What is known of one process. One that was told to end is as offline as one that has died, but its next start counts
+/// for nothing: a worker is started anew with every change of its settings.
 struct ServiceWatch: Hashable, Sendable {
     private(set) var state: ServiceState?
     private var starts = RebootLoop()
 
-    /// A will that is late is of another session than the birth that it follows.
     mutating func take(_ state: ServiceState, at now: MonotonicTime) {
-        if state.state == .offline, let known = self.state, known.state == .online, known.session != state.session {
-            return
+        if let known = self.state {
+            guard !Self.isLate(state, after: known) else { return }
+            let wasToldToEnd = known.state == .offline && known.orderly == true
+            if known.startedAt != state.startedAt, !wasToldToEnd { starts.began(at: now) }
         }
-        if let known = self.state, known.startedAt != state.startedAt { starts.began(at: now) }
         self.state = state
+    }
+
+    /// A will that is late is of another session than the birth that it follows; one behind the farewell of its own
+    /// session knows less than that.
+    private static func isLate(_ state: ServiceState, after known: ServiceState) -> Bool {
+        guard state.state == .offline else { return false }
+        return switch known.state {
+        case .online: known.session != state.session
+        case .offline: known.session == state.session && known.orderly == true
+        }
     }
 
     func wakeAt(at now: MonotonicTime) -> MonotonicTime? { starts.wakeAt(at: now) }
