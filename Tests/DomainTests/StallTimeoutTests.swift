@@ -77,6 +77,21 @@ import Testing
         #expect(alarms == 0)
     }
 
+    /// Of a camera with fewer pictures, whose pauses are longer than the least that any camera is allowed.
+    @Test(arguments: [(1.0, 1.5, 4.2), (2, 1.2, 3.2), (5, 0.9, 2.3)])
+    func aDayOfASlowCamerasPausesRaisesNoAlarm(fps: Double, hiccup: Double, pause: Double) {
+        var camera = JitteringCamera(fps: fps, hiccup: hiccup, pause: pause)
+        var silence = StallTimeout()
+        var late = 0
+        let alarms = feed(&silence, for: .seconds(86_400)) { _ in
+            let next = Duration.seconds(camera.interval())
+            if next > StallTimeout.least { late += 1 }
+            return next
+        }
+        #expect(camera.pauses > 50 && late == camera.pauses, "\(late) of \(camera.pauses)")
+        #expect(alarms == 0)
+    }
+
     /// Night comes, the shutter slows down: one alarm, a new run, and the camera is learnt anew.
     @Test func aCameraThatSlowsDownIsLearntByItsNextRun() {
         var silence = StallTimeout()

@@ -55,9 +55,7 @@ import Testing
         let bench = HealthBench()
         bench.record()
         bench.step(.viewingReported(HealthBench.front, ViewingState(state: .active)))
-        let path = MediaServerState.Path(ready: true, viewers: 1, bytes: 1000)
-        let server = MediaServerState(reachable: true, breaker: .closed, mode: .api, paths: ["front": path])
-        bench.step(.mediaServerReported(HealthBench.attic, server))
+        bench.mediaServer(path: MediaServerState.Path(ready: true, viewers: 1, bytes: 1000))
         bench.play(.seconds(20))
         bench.step(.busLost)
         bench.pass(.seconds(seconds))
@@ -78,9 +76,50 @@ import Testing
         bench.play(.seconds(20))
         bench.step(.busLost)
         bench.pass(.seconds(60))
+        _ = bench.take()
         bench.step(.busConnected)
-        bench.pass(.seconds(10))
+        bench.pass(.seconds(6))
+        #expect(bench.verdict() == nil, "nothing was heard of it yet")
+        bench.online()
+        bench.pass(.seconds(4))
         #expect(codes(bench.verdict()) == [.workerSilent])
+        bench.pass(.seconds(120))
+        #expect(!bench.take().contains(.clearCamera(HealthBench.front)), "it is there")
+    }
+
+    /// What was taken back meanwhile is not told of by a reconnect.
+    @Test func aCameraThatIsRemovedDuringAnOutageLeavesNoVerdict() {
+        let bench = HealthBench()
+        bench.record()
+        bench.play(.seconds(60))
+        bench.play(.seconds(4), fps: 0, growsFiles: false)
+        #expect(bench.restarts().count == 1)
+        bench.step(.busLost)
+        bench.pass(.seconds(30))
+        _ = bench.take()
+        bench.step(.busConnected)
+        bench.pass(.seconds(70))
+        #expect(bench.core.leads(at: bench.now.monotonic))
+        #expect(bench.verdict() == nil && bench.serviceVerdict() == nil && bench.restarts() == [])
+        let taken = bench.take().filter { effect in
+            effect == .clearCamera(HealthBench.front) || effect == .clearService(HealthBench.worker)
+        }
+        #expect(taken == [.clearCamera(HealthBench.front), .clearService(HealthBench.worker)], "once each")
+        bench.pass(.seconds(4000))
+        #expect(bench.verdict() == nil && !bench.take().contains(.clearCamera(HealthBench.front)))
+        bench.record()
+        bench.play(.seconds(20))
+        #expect(bench.verdict()?.status == .ok, "it may come back")
+    }
+
+    /// A verdict of an earlier health-monitor on a camera that is no more is all that there is of it.
+    @Test func aVerdictOnNobodyIsTakenBack() {
+        let bench = HealthBench(leading: false)
+        bench.step(.busConnected)
+        bench.step(.verdictReported(HealthBench.front, CameraHealth(status: .failing)))
+        bench.pass(.seconds(70))
+        #expect(bench.verdict() == nil)
+        #expect(bench.take().filter { $0 == .clearCamera(HealthBench.front) }.count == 1)
     }
 
     @Test func aCameraThatIsNoMoreLeavesNoVerdict() {

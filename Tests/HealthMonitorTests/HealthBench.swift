@@ -67,10 +67,19 @@ final class HealthBench {
         step(.availabilityReported(Self.front, .online))
     }
 
-    static func service(_ state: ServiceState.Presence, started: Int64, session: String) -> ServiceState {
+    static func service(
+        _ state: ServiceState.Presence, started: Int64, session: String, orderly: Bool? = nil
+    ) -> ServiceState {
         ServiceState(
             state: state, version: "0.1.0", node: attic, pid: 7, startedAt: WallTime(milliseconds: started),
-            session: session)
+            session: session, orderly: orderly)
+    }
+
+    func mediaServer(reachable: Bool = true, path: MediaServerState.Path?) {
+        let paths = path.map { [Self.front.rawValue: $0] } ?? [:]
+        let state = MediaServerState(
+            reachable: reachable, breaker: reachable ? .closed : .open, mode: .api, paths: reachable ? paths : [:])
+        step(.mediaServerReported(Self.attic, state))
     }
 
     /// The state of the storage, every minute.

@@ -1,7 +1,6 @@
 import BusContract
 import Domain
 import HealthMonitorCore
-import TestSupport
 import Testing
 
 /// The verdicts, as transcripts: what is heard, how time passes, what is said and done.
@@ -15,23 +14,6 @@ import Testing
         #expect(bench.verdict()?.status == .ok && codes(bench.verdict()) == [])
         let verdicts = bench.take().filter { if case .publishCamera = $0 { true } else { false } }
         #expect(verdicts.count == 1, "\(verdicts)")
-    }
-
-    /// A day of honest jitter, of a fast camera and of those with a frame in 4 s and in 15 s: no alarm, no restart.
-    @Test(arguments: [(25.0, 1.4), (0.25, 4.8), (1.0 / 15, 16.0)])
-    func aDayOfJitterIsNoTrouble(fps: Double, longest: Double) {
-        let bench = HealthBench()
-        bench.record()
-        var random = SeededRandom(seed: 4)
-        var owed = 0.0
-        for _ in 0..<43_200 {
-            owed += fps * 2
-            let frames = owed.rounded(.down)
-            owed -= frames
-            bench.play(.seconds(2), fps: frames / 2, interval: longest * (0.3 + 0.7 * random.unit()))
-        }
-        #expect(bench.restarts() == [])
-        #expect(bench.take().filter { if case .tell(_, .ok, _) = $0 { false } else { $0.isVerdict } } == [])
     }
 
     @Test func aStallThatTheWorkerHasNotNoticedIsEndedByARestart() {
@@ -130,6 +112,15 @@ import Testing
         #expect(bench.restarts() == [] && bench.verdict()?.status == .ok)
         bench.pass(.seconds(2))
         #expect(codes(bench.verdict()) == [.startingTooLong] && bench.restarts().count == 1)
+        // It is still starting, but anew.
+        for restart in 1..<RestartPlan.attemptsMax {
+            bench.step(.streamReported(HealthBench.front, bench.stream(.starting, restarts: restart)))
+            #expect(bench.verdict()?.status == .ok)
+            bench.pass(.seconds(314))
+            #expect(bench.restarts().count == restart && bench.verdict()?.status == .ok)
+            bench.pass(.seconds(2))
+            #expect(codes(bench.verdict()) == [.startingTooLong] && bench.restarts().count == restart + 1)
+        }
     }
 
     @Test func aSlowDiskAndDroppedFramesAreWorrying() {
@@ -139,30 +130,6 @@ import Testing
         bench.play(.seconds(10), dropped: 12, partWrite: 3)
         #expect(bench.verdict()?.status == .degraded && codes(bench.verdict()) == [.storageSlow, .droppingFrames])
         bench.play(.seconds(10))
-        #expect(bench.verdict()?.status == .ok)
-    }
-
-    @Test func aStreamThatTheMediaServerGetsNothingOfIsWorrying() {
-        let bench = HealthBench()
-        bench.record()
-        bench.step(.viewingReported(HealthBench.front, ViewingState(state: .active)))
-        var bytes: UInt64 = 0
-        func tell(grows: Bool) {
-            bytes += grows ? 100_000 : 0
-            let path = MediaServerState.Path(ready: true, viewers: 1, bytes: bytes)
-            bench.step(
-                .mediaServerReported(
-                    HealthBench.attic,
-                    MediaServerState(reachable: true, breaker: .closed, mode: .api, paths: ["front": path])))
-        }
-        for _ in 0..<6 {
-            bench.play(.seconds(10))
-            tell(grows: true)
-        }
-        #expect(bench.verdict()?.status == .ok)
-        bench.play(.seconds(40))
-        #expect(codes(bench.verdict()) == [.publishingStalled] && bench.verdict()?.status == .degraded)
-        tell(grows: true)
         #expect(bench.verdict()?.status == .ok)
     }
 
@@ -182,6 +149,29 @@ import Testing
         let gone = HealthBench.service(.offline, started: 1_800_000_003_000, session: "3")
         bench.step(.serviceReported(HealthBench.worker, gone, sentAt: nil))
         #expect(bench.serviceVerdict()?.status == .offline)
+    }
+
+    /// An operator's restarts and changes of the settings are no loop; deaths at the same pace are one.
+    @Test(arguments: [true, false]) func onlyAnEndInOrderIsForgiven(isOrderly: Bool) {
+        let bench = HealthBench()
+        for start in 0..<Int64(4) {
+            let (started, session) = (1_800_000_000_000 + start * 20_000, "\(start)")
+            bench.online(started, session: session)
+            bench.pass(.seconds(10))
+            let will = HealthBench.service(.offline, started: started, session: session)
+            if isOrderly {
+                let farewell = HealthBench.service(.offline, started: started, session: session, orderly: true)
+                bench.step(.serviceReported(HealthBench.worker, farewell, sentAt: nil))
+            }
+            // A broker may send the will behind the farewell.
+            bench.step(.serviceReported(HealthBench.worker, will, sentAt: nil))
+            #expect(bench.serviceVerdict()?.reasons.map(\.code).first == .serviceOffline)
+            bench.pass(.seconds(10))
+        }
+        bench.online(1_800_000_100_000, session: "last")
+        #expect(bench.serviceVerdict()?.status == (isOrderly ? .ok : .degraded))
+        #expect(bench.serviceVerdict()?.reasons.map(\.code) == (isOrderly ? [] : [.rebootLoop]))
+        #expect(bench.serviceVerdict()?.restarts1h == (isOrderly ? 0 : 4))
     }
 
     @Test func whoDoesNotLeadSaysAndDoesNothing() {
@@ -225,8 +215,4 @@ import Testing
         let told = bench.take().filter { if case .publishCamera = $0 { true } else { false } }
         #expect(told.count == HealthCore.camerasMax)
     }
-}
-
-extension HealthEffect {
-    fileprivate var isVerdict: Bool { if case .tell = self { true } else { false } }
 }

@@ -20,7 +20,7 @@ struct CameraWatch: Hashable, Sendable {
     static let recordingMax: Duration = .seconds(30)
     /// A part on disk holds at most a second, is written when the frame after it has come, and may take its time.
     static let filesSlack: Duration = .seconds(6)
-    /// The config-writer tells of bytes alone every 10 s.
+    /// The config-writer tells of bytes alone every 10 s. Also from a lease to live view, where the stream runs.
     static let publishingMax: Duration = .seconds(25)
     /// A part is a second long: a disk that takes longer for it falls behind.
     static let slowWrite: Duration = .seconds(1)
@@ -40,13 +40,19 @@ struct CameraWatch: Hashable, Sendable {
     private var streamSince: MonotonicTime?
     /// Since when recording is wanted and does not go on.
     private var notRecordingSince: MonotonicTime?
+    /// Since when live view is wanted and the media server does not take the stream, and what the worker said of it.
+    private var notViewedSince: MonotonicTime?
+    private var viewingError: PublishedError?
     /// Since when the worker is said to be `offline`, as heard over the present connection.
     private var offlineSince: MonotonicTime?
     private var statsAt: MonotonicTime?
     private var partWrite: Duration = .zero
     private var frames = Growth()
     private var written = Growth()
+    /// At the media server; has grown at no time while nothing says that the stream should be there.
     private var published = Growth()
+    /// Nil while nothing is known of the server, or it has no such path.
+    private var path: MediaServerState.Path?
     private var dropped = Growth()
     /// The worker knows better what its source may take until it is known: only what nobody may take is a stall.
     private var silence = StallTimeout(initial: StallTimeout.most)
@@ -79,6 +85,7 @@ struct CameraWatch: Hashable, Sendable {
             recording = nil
             viewing = nil
             notRecordingSince = nil
+            noteViewing(at: now)
             published.forget()
         }
         listenAnew(at: now)
@@ -90,14 +97,16 @@ struct CameraWatch: Hashable, Sendable {
         written.forget()
         streamSince = stream == nil ? nil : now
         if notRecordingSince != nil { notRecordingSince = now }
+        if notViewedSince != nil { notViewedSince = now }
         if published.grewAt != nil { published.restart(at: now) }
     }
 
     mutating func take(_ state: StreamState, at now: MonotonicTime) {
+        if state.state != stream?.state || state.restarts != stream?.restarts { streamSince = now }
         if state.state != stream?.state {
-            streamSince = now
             if !Self.delivers(state.state) || !(stream.map { Self.delivers($0.state) } ?? false) {
                 forgetCounts()
+                if published.grewAt != nil { published.restart(at: now) }
             }
         }
         if let before = stream?.restarts, state.restarts > before {
@@ -105,6 +114,7 @@ struct CameraWatch: Hashable, Sendable {
         }
         stream = state
         noteRecording(at: now)
+        noteViewing(at: now)
     }
 
     mutating func take(_ state: RecordingState, at now: MonotonicTime) {
@@ -114,8 +124,10 @@ struct CameraWatch: Hashable, Sendable {
     }
 
     mutating func take(_ state: ViewingState, at now: MonotonicTime) {
-        if state.state == .active, viewing?.state != .active { published.restart(at: now) }
+        let wasActive = viewing?.state == .active
         viewing = state
+        noteViewing(at: now)
+        if (state.state == .active) != wasActive { notePath(viewersCame: !wasActive, at: now) }
     }
 
     mutating func take(_ stats: StreamStats, at now: MonotonicTime) {
@@ -134,10 +146,28 @@ struct CameraWatch: Hashable, Sendable {
         }
     }
 
-    /// What the media server has of the camera's path; nil: nothing is known of it.
+    /// What the media server has of the camera's path; nil: it has none. Where nobody publishes, the config-writer
+    /// makes no path; where it has made one, what is lost on the way to it is missing there.
     mutating func take(path: MediaServerState.Path?, at now: MonotonicTime) {
-        guard let path, path.ready else { return published.forget() }
-        published.take(path.bytes, at: now)
+        self.path = path
+        notePath(at: now)
+    }
+
+    /// Nobody can tell what the media server has.
+    mutating func mediaServerUnknown() {
+        path = nil
+        published.forget()
+    }
+
+    /// A path that is ready is published to, be it that nobody watches; one that is not should be while somebody does.
+    private mutating func notePath(viewersCame: Bool = false, at now: MonotonicTime) {
+        let isViewed = viewing?.state == .active
+        if let path, path.ready {
+            published.take(path.bytes, at: now)
+        } else if !isViewed {
+            published.forget()
+        }
+        if isViewed, path != nil, viewersCame || published.grewAt == nil { published.restart(at: now) }
     }
 
     private mutating func forgetCounts() {
@@ -153,6 +183,13 @@ struct CameraWatch: Hashable, Sendable {
         let isWanted = (stream?.leases.recording ?? 0) > 0 && stream?.state == .active
         let isMissing = isWanted && (recording?.state == .off || recording?.state == .starting)
         notRecordingSince = isMissing ? notRecordingSince ?? now : nil
+    }
+
+    /// Between its attempts a worker says that it starts: what it said of the last one stands.
+    private mutating func noteViewing(at now: MonotonicTime) {
+        let isMissing = stream?.state == .active && (viewing?.state == .starting || viewing?.state == .failed)
+        notViewedSince = isMissing ? notViewedSince ?? now : nil
+        viewingError = isMissing ? viewing?.error ?? viewingError : nil
     }
 
     static func delivers(_ phase: StreamState.Phase) -> Bool { phase == .active || phase == .closing }
@@ -196,7 +233,8 @@ extension CameraWatch {
         ].compactMap { $0 }
         let silent = [workerSilent(at: now), filesNotGrowing].compactMap { $0 }
         let worrying = [
-            storageSlow, droppingFrames(at: now), publishingStalled(at: now), restartingOften(restarts1h),
+            storageSlow, droppingFrames(at: now), publishingStalled(at: now) ?? publishingRefused(at: now),
+            restartingOften(restarts1h),
         ].compactMap { $0 }
         let reasons = failing + stuck + silent + worrying
         let status: HealthStatus = reasons.isEmpty ? .ok : reasons.count == worrying.count ? .degraded : .failing
@@ -282,9 +320,15 @@ extension CameraWatch {
     }
 
     private mutating func publishingStalled(at now: MonotonicTime) -> HealthReason? {
-        guard viewing?.state == .active, let stream, Self.delivers(stream.state) else { return nil }
+        guard let stream, Self.delivers(stream.state) else { return nil }
         guard isDue(published.grewAt.map { $0 + silence.allowed + Self.publishingMax }, at: now) else { return nil }
         return HealthReason(.publishingStalled, "the media server gets nothing of the stream")
+    }
+
+    private mutating func publishingRefused(at now: MonotonicTime) -> HealthReason? {
+        guard isDue(notViewedSince.map { $0 + Self.publishingMax }, at: now) else { return nil }
+        let waited = "live view is wanted and has not begun for \(Self.publishingMax.written)"
+        return HealthReason(.publishingStalled, viewingError?.message ?? waited)
     }
 
     private func restartingOften(_ restarts1h: Int) -> HealthReason? {

@@ -5,15 +5,18 @@ package import Domain
 ///
 /// Owns a watch for each camera, process and host of which anything was heard, the restart plans, and this one's part
 /// in who leads. Invariants: only a leader publishes and restarts; it publishes what differs from what it has told
-/// since it leads; every restart has its reason, its wait, and the count of restarts that it was decided on, so that a
-/// second opinion of another leader is refused by the worker; the last wake asked for is never later than the first
-/// thing that is due. An event costs what it concerns, not the size of the fleet. Called by the Shell's one loop and by
-/// the simulation. How a worker recovers by itself does not belong here: it needs nobody.
+/// since it leads, and nothing on whom the present connection has not told of, since nobody says of what was taken back
+/// during an outage that it is gone; every restart has its reason, its wait, and the count of restarts that it was
+/// decided on, so that a second opinion of another leader is refused by the worker; the last wake asked for is never
+/// later than the first thing that is due. An event costs what it concerns, not the size of the fleet. Called by the
+/// Shell's one loop and by the simulation. How a worker recovers by itself does not belong here: it needs nobody.
 package struct HealthCore: Hashable, Sendable {
     /// More cameras or hosts, and four times as many processes, are several fleets.
     package static let camerasMax = 4096
     package static let servicesMax = 4 * camerasMax
     package static let nodesMax = camerasMax
+    /// What is retained has come long before, and who starts anew has told of itself.
+    package static let unheardMax: Duration = .seconds(60)
 
     struct Camera: Hashable, Sendable {
         var watch = CameraWatch()
@@ -21,12 +24,16 @@ package struct HealthCore: Hashable, Sendable {
         var lastRestart: HealthAction?
         var told: CameraHealth?
         var wakeAt: MonotonicTime?
+        /// Whether the present connection has told of its worker.
+        var isHeard = false
     }
 
     struct Service: Hashable, Sendable {
         var watch = ServiceWatch()
         var told: ServiceHealth?
         var wakeAt: MonotonicTime?
+        /// Over the present connection.
+        var isHeard = false
     }
 
     struct Node: Hashable, Sendable {
@@ -45,6 +52,8 @@ package struct HealthCore: Hashable, Sendable {
     private var changedCameras: Set<CameraID> = []
     private var changedServices: Set<ServiceAddress> = []
     private var changedNodes: Set<NodeID> = []
+    /// When those that are not heard by then are no more.
+    private var unheardUntil: MonotonicTime?
     private var lastNow: Now?
     private var wakeAt: MonotonicTime?
     private var generator: SplitMix64
@@ -65,10 +74,19 @@ package struct HealthCore: Hashable, Sendable {
         case .busConnected:
             for id in cameras.keys { cameras[id]?.watch.reconnected(at: now.monotonic) }
             changedCameras = Set(cameras.keys)
+            unheardUntil = now.monotonic + Self.unheardMax
             effects = leaseEffects(.connected, at: now)
-        case .busLost: effects = leaseEffects(.disconnected, at: now)
+        case .busLost:
+            for id in cameras.keys { cameras[id]?.isHeard = false }
+            for address in services.keys { services[address]?.isHeard = false }
+            unheardUntil = nil
+            effects = leaseEffects(.disconnected, at: now)
         case .leaderReported(let leader): effects = leaseEffects(.heard(leader), at: now)
-        case .availabilityReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
+        case .availabilityReported(let id, let state):
+            update(id) { camera in
+                camera.watch.take(state, at: now.monotonic)
+                camera.isHeard = true
+            }
         case .streamReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
         case .recordingReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
         case .viewingReported(let id, let state): update(id) { $0.watch.take(state, at: now.monotonic) }
@@ -117,12 +135,23 @@ package struct HealthCore: Hashable, Sendable {
     ) -> [HealthEffect] {
         guard services[address] != nil || services.count < Self.servicesMax else { return [] }
         services[address, default: Service()].watch.take(state, at: now.monotonic)
+        services[address]?.isHeard = true
         changedServices.insert(address)
+        if address.service == .configWriter, services[address]?.watch.state?.state == .offline {
+            for id in cameras(of: state.node) { update(id) { $0.watch.mediaServerUnknown() } }
+        }
         // A last will carries the moment at which it was left with the broker.
         if state.state == .online { noteClock(of: state.node, sentAt, at: now) }
         guard address.service == .healthMonitor, state.state == .offline else { return [] }
         return leaseEffects(.wentOffline(address.instance), at: now)
     }
+
+    /// Who tells of the media server; nil: nothing is known of it.
+    private func mediaServerWriter(of node: NodeID) -> ServiceState? {
+        services[ServiceAddress(.configWriter, InstanceID(unchecked: node.rawValue))]?.watch.state
+    }
+
+    private func cameras(of node: NodeID) -> [CameraID] { cameras.keys.filter { self.node(of: $0) == node } }
 
     private mutating func noteClock(of node: NodeID, _ sentAt: WallTime?, at now: Now) {
         guard let sentAt else { return }
@@ -142,6 +171,15 @@ package struct HealthCore: Hashable, Sendable {
         return [.clearService(address)]
     }
 
+    /// What was taken back while this one was away: nothing tells of it, not even that it is gone.
+    private mutating func retireUnheard(at now: MonotonicTime) -> [HealthEffect] {
+        guard let due = unheardUntil, due <= now else { return [] }
+        unheardUntil = nil
+        let cameras = cameras.filter { !$0.value.isHeard }.keys.sorted()
+        let services = services.filter { !$0.value.isHeard }.keys.sorted(by: Self.isEarlier)
+        return cameras.flatMap { retire($0) } + services.flatMap { retire($0) }
+    }
+
     /// A step of this host's own clock must not look like one of all others.
     private mutating func noteOwnClock(_ now: Now) {
         defer { lastNow = now }
@@ -152,9 +190,16 @@ package struct HealthCore: Hashable, Sendable {
     }
 
     private mutating func mediaServerReported(_ node: NodeID, _ state: MediaServerState, at now: MonotonicTime) {
-        for id in Array(cameras.keys) where self.node(of: id) == node {
-            let path = state.reachable ? state.paths[id.rawValue] : nil
-            update(id) { $0.watch.take(path: path, at: now) }
+        // What is retained of one that has died says nothing of now.
+        let isKnown = state.reachable && mediaServerWriter(of: node)?.state != .offline
+        for id in cameras(of: node) {
+            update(id) { camera in
+                if isKnown {
+                    camera.watch.take(path: state.paths[id.rawValue], at: now)
+                } else {
+                    camera.watch.mediaServerUnknown()
+                }
+            }
         }
     }
 
@@ -196,8 +241,8 @@ package struct HealthCore: Hashable, Sendable {
             changedServices = Set(services.keys)
             changedNodes = Set(nodes.keys)
         }
+        var effects = retireUnheard(at: now.monotonic)
         noteDue(at: now.monotonic)
-        var effects: [HealthEffect] = []
         for id in changedCameras.sorted() { effects += settle(id, at: now) }
         for address in changedServices.sorted(by: Self.isEarlier) { effects += settle(address, at: now) }
         for node in changedNodes.sorted() { effects += settle(node, at: now) }
@@ -230,7 +275,7 @@ package struct HealthCore: Hashable, Sendable {
             lastRestart: camera.lastRestart)
         let planned = camera.plan.wakeAt(isNeeded: assessment.restart != nil).flatMap { $0 > now.monotonic ? $0 : nil }
         camera.wakeAt = [camera.watch.wakeAt, planned, until].compactMap { $0 }.min()
-        if isLeading, health != camera.told {
+        if isLeading, camera.isHeard, health != camera.told {
             if health.status != camera.told?.status || health.reasons != camera.told?.reasons ?? [] {
                 effects.append(.tell(id, health.status, health.reasons))
             }
@@ -244,7 +289,7 @@ package struct HealthCore: Hashable, Sendable {
     private mutating func restart(
         _ id: CameraID, _ camera: inout Camera, _ assessment: CameraWatch.Assessment, at now: Now
     ) -> [HealthEffect] {
-        guard isActing, settings.restart else { return [] }
+        guard isActing, camera.isHeard, settings.restart else { return [] }
         guard let reason = assessment.restart else {
             let isWell = assessment.status == .ok || assessment.status == .degraded
             if isWell, camera.watch.isProven {
@@ -263,7 +308,7 @@ package struct HealthCore: Hashable, Sendable {
         guard let service = services[address] else { return [] }
         let verdict = service.watch.verdict(at: now.monotonic)
         services[address]?.wakeAt = service.watch.wakeAt(at: now.monotonic)
-        guard isLeading, verdict != service.told else { return [] }
+        guard isLeading, service.isHeard, verdict != service.told else { return [] }
         services[address]?.told = verdict
         return [.publishService(address, verdict)]
     }
@@ -280,7 +325,7 @@ package struct HealthCore: Hashable, Sendable {
     private mutating func wake(at now: MonotonicTime) -> [HealthEffect] {
         let due = [
             cameras.values.compactMap(\.wakeAt).min(), services.values.compactMap(\.wakeAt).min(),
-            nodes.values.compactMap(\.wakeAt).min(), lease.wakeAt(at: now),
+            nodes.values.compactMap(\.wakeAt).min(), lease.wakeAt(at: now), unheardUntil,
         ]
         let first = due.compactMap { $0 }.min()
         // One that comes too early costs nothing; a new one for every event would.
