@@ -231,6 +231,25 @@ import Testing
         #expect(result9 == [])
     }
 
+    /// Two askers with the same count restart the source once.
+    @Test func aRestartThatWasDecidedOnAnOlderCountIsRefused() throws {
+        var bench = CoreBench()
+        _ = try bench.record()
+        let (first, done) = bench.command(.restart(RestartCommand(reason: "stalled", ifRestarts: 0)))
+        guard case .success(.restart(let result))? = done.answer(to: first) else {
+            Issue.record("no reply in \(done)")
+            return
+        }
+        #expect(result.restarts == 1 && done.contains(.closeSource) && done.contains(.openSource(run: 2, via: .camera)))
+        _ = bench.step(.keyFrameCame(run: 2), after: .milliseconds(100))
+        for stale in [0, 2] {
+            let (token, refused) = bench.command(.restart(RestartCommand(ifRestarts: stale)))
+            #expect(refused.refusal(of: token) == .conflict)
+            #expect(!refused.contains(.closeSource) && refused.stream == nil)
+        }
+        #expect(bench.command(.restart(RestartCommand(ifRestarts: 1))).effects.contains(.closeSource))
+    }
+
     @Test func aFullDiskIsToldAndTriedAgain() throws {
         var bench = CoreBench()
         let session = try bench.record()

@@ -4,12 +4,12 @@ import HealthMonitorCore
 import TestSupport
 import Testing
 
-/// Several health-monitors on one broker that delays, is cut off and forgets, from a seed: at no moment may two of them
-/// act, and when the trouble is over one may.
+/// Several health-monitors on one broker that delays, is cut off and forgets, and tells of those that are killed, from
+/// a seed: at no moment may two of them act, and when the trouble is over one may.
 @Suite struct LeaderLeasePropertyTests {
     /// What is under way, in the order of its time.
     private enum Happening {
-        case deliver(HealthLeader, to: Int, connection: Int)
+        case deliver(LeaderLease.Event, to: Int, connection: Int)
         case connected(Int, connection: Int)
         case wake(Int)
         case goOn(Int)
@@ -36,6 +36,7 @@ import Testing
         var retained: HealthLeader?
         var violations: [String] = []
         var changes = 0
+        var leadersKilled = 0
         private var leader: Int?
 
         init(seed: UInt64, monitors count: Int) {
@@ -66,18 +67,29 @@ import Testing
             connect(index)
         }
 
-        func send(_ leader: HealthLeader, to index: Int) {
+        /// The broker sends its will, and its successor knows nothing.
+        func kill(_ index: Int) {
+            if leaders == [index] { leadersKilled += 1 }
+            let own = monitors[index].lease.own
+            monitors[index].lease = LeaderLease(own: own)
+            monitors[index].isConnected = false
+            monitors[index].heldUntil = now
+            for other in monitors.indices where monitors[other].isConnected { send(.wentOffline(own), to: other) }
+            connect(index)
+        }
+
+        func send(_ event: LeaderLease.Event, to index: Int) {
             let most: Duration = random.chance(0.05) ? .seconds(4) : .milliseconds(50)
             let at = max(monitors[index].newestArrival, now + random.duration(in: .milliseconds(1)...most))
             monitors[index].newestArrival = at
-            add(.deliver(leader, to: index, connection: monitors[index].connection), at: at)
+            add(.deliver(event, to: index, connection: monitors[index].connection), at: at)
         }
 
         func tell(_ index: Int, _ event: LeaderLease.Event) {
             for effect in monitors[index].lease.handle(event, at: now, chance: random.unit()) {
                 guard case .publish(let leader) = effect, monitors[index].isConnected else { continue }
                 retained = leader
-                for other in monitors.indices where monitors[other].isConnected { send(leader, to: other) }
+                for other in monitors.indices where monitors[other].isConnected { send(.heard(leader), to: other) }
             }
         }
 
@@ -93,17 +105,17 @@ import Testing
 
         private func perform(_ what: Happening, faultsUntil: MonotonicTime) {
             switch what {
-            case .deliver(let leader, let index, let connection):
+            case .deliver(let event, let index, let connection):
                 guard monitors[index].connection == connection else { return }
                 if monitors[index].heldUntil > now {
                     return add(what, at: monitors[index].heldUntil)
                 }
-                tell(index, .heard(leader))
+                tell(index, event)
             case .connected(let index, let connection):
                 guard monitors[index].connection == connection else { return }
                 if monitors[index].heldUntil > now { return add(what, at: monitors[index].heldUntil) }
                 monitors[index].isConnected = true
-                if let retained { send(retained, to: index) }
+                if let retained { send(.heard(retained), to: index) }
                 tell(index, .connected)
             case .wake(let index):
                 add(.wake(index), after: .milliseconds(100))
@@ -114,7 +126,7 @@ import Testing
                 guard now < faultsUntil else { return }
                 add(.fault, after: random.duration(in: .seconds(1) ... .seconds(40)))
                 let index = random.int(in: 0...(monitors.count - 1))
-                switch random.int(in: 0...3) {
+                switch random.int(in: 0...4) {
                 case 0: cut(index)
                 case 1:
                     monitors[index].heldUntil = now + random.duration(in: .seconds(1) ... .seconds(30))
@@ -123,6 +135,7 @@ import Testing
                     // The broker dies and comes back without its memory.
                     retained = nil
                     for index in monitors.indices { cut(index) }
+                case 3: kill(index)
                 default: retained = random.chance(0.5) ? nil : retained
                 }
             }
@@ -143,7 +156,7 @@ import Testing
     }
 
     @Test func neverTwoLeadersAndAlwaysOneAgain() {
-        var changes = 0
+        var (changes, killed) = (0, 0)
         for seed in UInt64(0)..<40 {
             let world = World(seed: seed, monitors: 3)
             let hour = MonotonicTime.zero + .seconds(3600)
@@ -152,7 +165,9 @@ import Testing
             #expect(world.violations.isEmpty, "seed \(seed): \(world.violations.prefix(3))")
             #expect(world.leaders.count == 1, "seed \(seed): \(world.leaders)")
             changes += world.changes
+            killed += world.leadersKilled
         }
         #expect(changes > 400, "\(changes) takeovers")
+        #expect(killed > 100, "\(killed) leaders killed")
     }
 }
