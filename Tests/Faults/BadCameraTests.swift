@@ -79,13 +79,16 @@ extension FaultTests {
             let text = "  door:\n    source: \(camera.url)"
             try await Cluster.run(cameras: text, rotation: "30m") { cluster in
                 try await cluster.startRecording("door")
+                try await eventually("it is judged", within: .seconds(60)) { cluster.health("door") != nil }
                 // One key frame every 10 s, frames in between: that is no silence.
                 try await passes(seconds: gop > 15 ? 11 : 3)
                 #expect(cluster.gaps("door") == [] && cluster.stream("door")?.restarts == 0)
+                #expect(cluster.verdicts("door").allSatisfy { $0.status == .ok }, "\(cluster.verdicts("door"))")
                 try camera.become(.stall)
                 let silent = Date()
-                try await eventually("the stall is seen", within: .seconds(20)) { cluster.stream("door")?.error != nil }
-                let seen = Date().timeIntervalSince(silent)
+                let seen = try await eventually("the stall is seen", within: .seconds(20)) {
+                    cluster.failedAt("door")?.timeIntervalSince(silent)
+                }
                 #expect(seen <= 2 && seen > 1, "found after \(seen) s")
                 #expect(cluster.stream("door")?.error?.code == .timeout)
                 try await eventually("it says why it is not well", within: .seconds(5)) {
@@ -96,6 +99,7 @@ extension FaultTests {
                     cluster.recording("door")?.state == .recording
                         && cluster.gaps("door").map(\.cause) == [.sourceStalled]
                 }
+                #expect(cluster.verdicts("door").allSatisfy { $0.lastRestart == nil }, "the worker needed nobody")
                 print("stall at \(fps) fps, GOP \(gop): found after", String(format: "%.2f s", seen))
                 try await cluster.stopAndVerify("door")
             }
