@@ -67,6 +67,19 @@ struct HistoryStoreTests {
         #expect(try read(store, .hour).map(\.fps) == [3])
     }
 
+    @Test("Who has no sample left is found by the key, not by reading every sample for each subject")
+    func plan() async throws {
+        let store = try store()
+        try store.add([sample(0, fps: 10)])
+        try store.close()
+        let script = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall())"
+        let question = "EXPLAIN QUERY PLAN " + HistoryStore.forgetSubjects
+        let file = "\(folder.path)/\(HistoryStore.fileName)"
+        let plan = try await Tool.run("python3", ["-c", script, file, question], within: .seconds(20))
+        #expect(plan.contains("SEARCH sample USING PRIMARY KEY (step=? AND subject=?)"), "\(plan)")
+        #expect(!plan.contains("SCAN sample"))
+    }
+
     @Test("A damaged file is moved aside and begun anew")
     func damage() throws {
         let path = "\(folder.path)/\(HistoryStore.fileName)"
