@@ -160,6 +160,36 @@ final class HTTPListenerTests: Sendable {
         await listener.stop()
     }
 
+    @Test(
+        "Who is refused while it still sends hears the refusal, and no reset that may take it away",
+        arguments: [
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n", "nonsense\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: ",
+        ])
+    func refusedWhileSending(start: String) async throws {
+        let listener = try await listener()
+        let client = try PlainSocket(port: port)
+        try client.send(start + String(repeating: "x", count: 200_000))
+        try await eventually("it has been answered") { statuses.withLock { $0.last ?? 0 } >= 400 }
+        try await eventually("it has ended") { client.end() != .open }
+        #expect(client.end() == .closed)
+        await listener.stop()
+    }
+
+    @Test("Who is one too many hears it, also if it has asked already")
+    func refusedWithQuestion() async throws {
+        let listener = try await listener(HTTPLimits(connections: 1))
+        let first = try PlainSocket(port: port)
+        try await eventually("it is there") { listener.openConnections == 1 }
+        let second = try PlainSocket(port: port)
+        try second.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
+        try second.send(String(repeating: "x", count: 200_000))
+        try await eventually("it has been refused") { statuses.withLock { $0 } == [503] }
+        try await eventually("it has ended") { second.end() != .open }
+        #expect(second.end() == .closed && first.end() == .open)
+        await listener.stop()
+    }
+
     @Test("A port that is taken is tried again, and is free after the end")
     func takenPort() async throws {
         let first = try await listener()

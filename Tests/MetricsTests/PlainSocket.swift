@@ -36,6 +36,18 @@ final class PlainSocket: Sendable {
         return read > 0 ? String(decoding: buffer[..<read], as: UTF8.self) : nil
     }
 
+    enum End { case open, closed, reset }
+
+    /// How it stands, throwing away what has come. A reset may take an answer with it that was not read yet.
+    func end() -> End {
+        while true {
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            let read = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            if read == 0 { return .closed }
+            if read < 0 { return errno == EAGAIN ? .open : .reset }
+        }
+    }
+
     /// Leaves no room for what it does not read.
     func shrinkReceiveBuffer() {
         var size: Int32 = 4096

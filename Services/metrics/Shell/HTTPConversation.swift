@@ -112,6 +112,7 @@ struct HTTPConversation {
         count(answer.status)
         guard case .bytes(let body) = answer.body else { return }
         try socket.write(answer.head(length: Int64(body.count), keepsAlive: false) + body)
+        socket.lingerBeforeClose()
     }
 
     private func send(
@@ -122,6 +123,7 @@ struct HTTPConversation {
         case .bytes(let body):
             let start = answer.head(length: Int64(body.count), keepsAlive: keepsAlive && answer.keepsConnection)
             try socket.write(withBody ? start + body : start)
+            if !answer.keepsConnection { socket.lingerBeforeClose() }
             return keepsAlive && answer.keepsConnection
         case .file(let file, let range):
             defer { file.close() }

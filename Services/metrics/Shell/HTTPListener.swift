@@ -21,6 +21,8 @@ final class HTTPListener: Sendable {
         var descriptor: Int32?
         var connections: [Int: HTTPSocket] = [:]
         var next = 0
+        /// Connections that are being turned away.
+        var refusals: [Int: HTTPSocket] = [:]
         var attempt = 0
         /// Who waits for the end.
         var waiters: [CheckedContinuation<Void, Never>] = []
@@ -73,6 +75,7 @@ final class HTTPListener: Sendable {
             // somebody else's at once.
             if let descriptor = state.descriptor { shutdown(descriptor, Int32(SHUT_RDWR)) }
             for socket in state.connections.values { socket.interrupt() }
+            for socket in state.refusals.values { socket.interrupt() }
         }
         await withCheckedContinuation { waiter in
             let isOver = state.withLock { state in
@@ -152,7 +155,7 @@ final class HTTPListener: Sendable {
             state.connections[state.next] = socket
             return state.next
         }
-        guard let number else { return turnAway(socket) }
+        guard let number else { return refuse(socket) }
         BlockingThread.start("http \(number)") { [self] in
             var conversation = HTTPConversation(socket: socket, answer: answer, count: count)
             conversation.run()
@@ -173,6 +176,22 @@ final class HTTPListener: Sendable {
         return true
     }
 
+    /// On a thread of its own, so that nobody who is slow to hear it keeps others from coming in.
+    private func refuse(_ socket: HTTPSocket) {
+        let number = state.withLock { state -> Int? in
+            guard !state.isStopped, state.refusals.count < limits.refusals else { return nil }
+            state.next += 1
+            state.refusals[state.next] = socket
+            return state.next
+        }
+        guard let number else { return socket.close() }
+        BlockingThread.start("http \(number)") { [self] in
+            turnAway(socket)
+            state.withLock { $0.refusals[number] = nil }
+            socket.close()
+        }
+    }
+
     private func turnAway(_ socket: HTTPSocket) {
         let answer = HTTPAnswer.refusal(
             .notReady, "too many connections", status: 503, headers: [("Retry-After", "1")])
@@ -181,7 +200,6 @@ final class HTTPListener: Sendable {
             // A fresh connection has room for so little; who does not take it has gone.
             try? socket.write(answer.head(length: Int64(body.count), keepsAlive: false) + body)
         }
-        socket.interrupt()
-        socket.close()
+        socket.lingerBeforeClose()
     }
 }

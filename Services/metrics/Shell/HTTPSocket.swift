@@ -11,10 +11,14 @@ struct HTTPLimits: Sendable {
     var idle: Duration = .seconds(30)
     /// For one piece of an answer. Whoever reads slower than a piece in this time is left.
     var sendSeconds = 20
+    /// For the other side to hear a refusal of what it is still sending.
+    var linger: Duration = .seconds(1)
     /// Threads.
     var connections = 96
     /// Threads for one address.
     var connectionsPerPeer = 48
+    /// Threads that tell somebody that there are too many connections; beyond that they hear nothing.
+    var refusals = 16
 }
 
 /// One accepted connection: bytes in and out, each with a limit of time, so that nobody holds a thread for ever.
@@ -22,6 +26,8 @@ struct HTTPLimits: Sendable {
 /// Used by one thread at a time, but for `interrupt` and `idleSince`, which may come from any.
 final class HTTPSocket: Sendable {
     static let pieceBytes = 64 * 1024
+    /// Of what is thrown away after a refusal.
+    static let lingerBytesMax = 4 * 1024 * 1024
 
     enum Ended: Error, Hashable {
         /// The other side closed, or the connection broke.
@@ -47,6 +53,18 @@ final class HTTPSocket: Sendable {
         // A failure leaves the system's own, longer limits.
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// After an answer to what was not read to its end: a close with bytes that nobody read resets the connection, and
+    /// the answer may be lost on its way (RFC 9112 section 9.6). So the other side hears the end first, and what it still
+    /// sends is thrown away until it closes too, for a moment.
+    func lingerBeforeClose() {
+        shutdown(descriptor, Int32(SHUT_WR))
+        let deadline = ServiceClock.now().monotonic + limits.linger
+        var rest = Self.lingerBytesMax
+        while rest > 0, let bytes = try? read(atMost: min(rest, Self.pieceBytes), until: deadline) {
+            rest -= bytes.count
+        }
     }
 
     /// Once; nothing may be called afterwards.
