@@ -51,7 +51,7 @@ struct AccessTests {
         for path in [
             "/api/v1/status", "/metrics", "/events", "/recordings/x.mp4", "/snapshots/front.jpg", "/api/v1/history",
         ] {
-            #expect(try decide("GET \(path)", token: token, host) == .unauthorized(isWrong: false), "\(path)")
+            #expect(try decide("GET \(path)", token: token, host) == .unauthorized(wrong: nil), "\(path)")
             #expect(try decide("GET \(path)", token: token, host, "Authorization: Bearer \(token)") == .allowed)
             #expect(try decide("GET \(path)", token: token, host, "Cookie: framekeeper_token=\(token)") == .allowed)
         }
@@ -60,16 +60,32 @@ struct AccessTests {
         }
         for wrong in [token + "x", String(token.dropLast()), "x", token.uppercased()] {
             let answer = try decide("GET /metrics", token: token, host, "Authorization: bearer \(wrong)")
-            #expect(answer == .unauthorized(isWrong: true), "\(wrong)")
+            #expect(answer == .unauthorized(wrong: .bearer), "\(wrong)")
+            let shown = "Cookie: framekeeper_token=\(wrong)"
+            #expect(try decide("GET /metrics", token: token, host, shown) == .unauthorized(wrong: .cookie))
         }
         #expect(
-            try decide("GET /metrics", token: token, host, "Authorization: Basic abc") == .unauthorized(isWrong: false))
+            try decide("GET /metrics", token: token, host, "Authorization: Basic abc") == .unauthorized(wrong: nil))
         let signIn = "POST /api/v1/session"
-        #expect(try decide(signIn, token: token, host) == .unauthorized(isWrong: false))
+        #expect(try decide(signIn, token: token, host) == .unauthorized(wrong: nil))
         let cookie = "Cookie: framekeeper_token=\(token)"
         #expect(
-            try decide(signIn, token: token, host, cookie) == .unauthorized(isWrong: false), "no cookie renews itself")
+            try decide(signIn, token: token, host, cookie) == .unauthorized(wrong: nil), "no cookie renews itself")
         #expect(try decide(signIn, token: token, host, "Authorization: Bearer \(token)") == .allowed)
+    }
+
+    @Test(
+        "Each port of a host has a cookie of its own",
+        arguments: [
+            ("cameras.lan", "framekeeper_token"), ("cameras.lan:9920", "framekeeper_token_9920"),
+            ("[::1]:9921", "framekeeper_token_9921"), ("[::1]", "framekeeper_token"), ("x:9;a=b", "framekeeper_token"),
+        ])
+    func cookies(host: String, name: String) throws {
+        #expect(
+            try decide("GET /metrics", token: token, "Host: \(host)", "Cookie: \(name)=\(token)") == .allowed)
+        #expect(
+            try decide("GET /metrics", token: token, "Host: \(host)", "Cookie: \(name)_1=\(token)")
+                == .unauthorized(wrong: nil))
     }
 
     @Test("A budget is spent and fills again; addresses do not pile up")
@@ -81,6 +97,9 @@ struct AccessTests {
         #expect(budget.take(.command, of: "b", at: start) == nil && budget.take(.request, of: "a", at: start) == nil)
         #expect(budget.take(.command, of: "a", at: start + .milliseconds(200)) == nil)
         #expect(budget.take(.command, of: "a", at: start + .milliseconds(200)) != nil)
+        let later = start + .milliseconds(200)
+        budget.forgive(.command, of: "a")
+        #expect(!budget.isSpent(.command, of: "a", at: later))
         for number in 0..<5000 { _ = budget.take(.request, of: "\(number)", at: start + .seconds(number)) }
         #expect(budget.count <= RequestBudget.addressesMax)
     }

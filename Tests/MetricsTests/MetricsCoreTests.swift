@@ -25,6 +25,11 @@ struct MetricsCoreTests {
         core.exposition(at: Self.start + .seconds(seconds), own: nil).split(separator: "\n")
     }
 
+    private func status(after seconds: Int = 0) -> String {
+        let rule = AccessRule(token: nil, isReadOnly: false, allowOrigins: [])
+        return core.statusDocument(at: Self.start + .seconds(seconds), under: rule)
+    }
+
     private func value(_ name: String, after seconds: Int = 2) -> String? {
         series(after: seconds).first { $0.hasPrefix("framekeeper_\(name) ") }
             .map { String($0.split(separator: " ")[1]) }
@@ -95,9 +100,9 @@ struct MetricsCoreTests {
         stats.fps = 25
         told(.stats(stats), json: "{\"fps\":25}")
         #expect(value("stream_frames_per_second{camera=\"front\"}") == "25")
-        #expect(core.statusDocument(at: Self.start + .seconds(2)).contains("\"fps\":25"))
+        #expect(status(after: 2).contains("\"fps\":25"))
         #expect(value("stream_frames_per_second{camera=\"front\"}", after: 20) == nil)
-        #expect(!core.statusDocument(at: Self.start + .seconds(20)).contains("\"fps\":25"))
+        #expect(!status(after: 20).contains("\"fps\":25"))
     }
 
     @Test("A snapshot that the broker kept from before is not measured again")
@@ -156,14 +161,14 @@ struct MetricsCoreTests {
                 .announce(Announcement(kind: "mediamtx", camera: nil, json: json))
             ])
         #expect(value("media_server_reachable{node=\"attic\"}") == nil)
-        #expect(!core.statusDocument(at: Self.start).contains("mediamtx"))
+        #expect(!status().contains("mediamtx"))
         #expect(value("storage_free_bytes{node=\"attic\"}") == "8", "the rest is as it was")
         #expect(
             core.handle(.storageCleared(attic), at: Self.start) == [
                 .announce(Announcement(kind: "storage", camera: nil, json: json))
             ])
         #expect(value("storage_free_bytes{node=\"attic\"}") == nil)
-        #expect(core.statusDocument(at: Self.start).contains("\"nodes\":[]"))
+        #expect(status().contains("\"nodes\":[]"))
         #expect(core.handle(.storageCleared(attic), at: Self.start).isEmpty)
     }
 
@@ -178,6 +183,18 @@ struct MetricsCoreTests {
         #expect(value("health_status{camera=\"front\",status=\"failing\"}") == nil)
     }
 
+    @Test("The configuration of each node is in the series; the node's own is in its document, whoever spoke last")
+    mutating func configurations() {
+        for (node, revision) in [("attic", 3), ("barn", 7)] {
+            let state = ConfigState(
+                node: NodeID(unchecked: node), revision: revision, appliedAt: Self.start.wall, valid: node == "attic")
+            _ = core.handle(.configuration(state, json: "{\"node\":\"\(node)\"}"), at: Self.start)
+        }
+        #expect(value("config_revision{node=\"attic\"}") == "3" && value("config_revision{node=\"barn\"}") == "7")
+        #expect(value("config_valid{node=\"attic\"}") == "1" && value("config_valid{node=\"barn\"}") == "0")
+        #expect(status().contains("\"config\":{\"node\":\"attic\"}"))
+    }
+
     // MARK: Bounds
 
     @Test("Cameras that nobody configured make no series without end")
@@ -190,6 +207,9 @@ struct MetricsCoreTests {
                     NodeID(unchecked: "n\(number)"),
                     StorageState(totalBytes: 1, freeBytes: 1, usedBytes: 1, oldestAt: nil, status: .ok), json: "{}"),
                 at: Self.start)
+            let configuration = ConfigState(
+                node: NodeID(unchecked: "c\(number)"), revision: 1, appliedAt: Self.start.wall, valid: true)
+            _ = core.handle(.configuration(configuration, json: "{}"), at: Self.start)
             let address = ServiceAddress(.metrics, InstanceID(unchecked: "m\(number)"))
             let state = ServiceState(
                 state: .online, version: "1", node: NodeID(unchecked: "m\(number)"), pid: 1,
@@ -200,7 +220,7 @@ struct MetricsCoreTests {
             series().compactMap { $0.split(separator: "camera=\"").dropFirst().first?.prefix { $0 != "\"" } })
         #expect(cameras.count == MetricsCore.strangersMax + 1 && cameras.contains("front"))
         let nodes = Set(series().compactMap { $0.split(separator: "node=\"").dropFirst().first?.prefix { $0 != "\"" } })
-        #expect(nodes.count == MetricsCore.nodesMax)
+        #expect(nodes.count == MetricsCore.nodesMax * 2, "as many tell of a disk as of a configuration")
         #expect(Int(value("ignored_messages_total") ?? "") ?? 0 > 9000)
         #expect(series().count < 60_000)
     }
@@ -262,6 +282,8 @@ struct MetricsCoreTests {
             let entry = log.add(Announcement(kind: "gap", camera: nil, json: "\(number)"))
             #expect(entry.number == 5_000_000 + UInt64(number))
         }
+        let telemetry = Announcement(kind: "stats", camera: Self.front, json: "{}")
+        for _ in 0..<1000 { #expect(log.add(telemetry).wire == "event: stats\ndata: {}\n\n") }
         #expect(log.since(log.last - 3)?.map(\.announcement.json) == ["9998", "9999", "10000"])
         #expect(log.since(log.last) == [] && log.since(5_000_001) == nil && log.since(log.last + 1) == nil)
         #expect((log.since(log.last - 200)?.count ?? 0) == 200)

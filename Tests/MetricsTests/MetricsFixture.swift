@@ -21,6 +21,8 @@ final class MetricsFixture {
     private let answers: Task<Void, Never>
     /// Payloads of commands that came, by topic.
     let commands = CommandLog()
+    /// What fills the budgets of requests.
+    var budgetClock: @Sendable () -> MonotonicTime = { ServiceClock.now().monotonic }
     private var running: (shutdown: Shutdown, task: Task<ServiceExit, Never>)?
 
     static let front = CameraID(unchecked: "front")
@@ -84,7 +86,7 @@ final class MetricsFixture {
         let context = ServiceContext(
             service: .metrics, instance: InstanceID(unchecked: "attic"), configuration: configuration,
             logger: Self.quiet, shutdown: shutdown, startedAt: ServiceClock.now())
-        let service = MetricsService(context: context, network: broker)
+        let service = MetricsService(context: context, network: broker, budgetClock: budgetClock)
         running = (shutdown, Task { await service.run() })
         let port = port
         try await eventually("the service is ready") {

@@ -16,15 +16,35 @@ package struct AccessRule: Hashable, Sendable {
 
     package enum Decision: Hashable, Sendable {
         case allowed
-        /// 401: no token, or a wrong one.
-        case unauthorized(isWrong: Bool)
+        /// 401: no token, or a wrong one, and where that stood.
+        case unauthorized(wrong: Credential?)
         /// 403.
         case forbidden(String)
     }
 
+    /// Where a token stands in a request.
+    package enum Credential: Hashable, Sendable {
+        /// `Authorization`: somebody typed it, or a program has it.
+        case bearer
+        /// A browser sends it along by itself, also long after it has become a wrong one.
+        case cookie
+    }
+
     /// The cookie in which a browser carries the token after it has signed in, since pictures, videos and event streams
-    /// cannot send a header.
-    package static let cookie = "framekeeper_token"
+    /// cannot send a header. Browsers give a cookie to every port of a host: its name holds the port that this browser
+    /// asks, so that two services at one host do not take each other's away.
+    package static func cookieName(_ head: HTTPRequestHead) -> String {
+        let host = head.header("host") ?? ""
+        let port = host.lastIndex(of: ":").map { host[host.index(after: $0)...] } ?? ""
+        let isPort = (1...5).contains(port.utf8.count) && port.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        return isPort ? "framekeeper_token_\(port)" : "framekeeper_token"
+    }
+
+    /// Where the request shows a token, right or wrong; signing in takes none from a cookie.
+    package func credential(_ route: Route, _ head: HTTPRequestHead) -> Credential? {
+        if head.header("authorization").flatMap(Self.bearer) != nil { return .bearer }
+        return route != .signIn && head.cookie(Self.cookieName(head)) != nil ? .cookie : nil
+    }
 
     package func decide(_ route: Route, _ head: HTTPRequestHead) -> Decision {
         let origin = head.header("origin")
@@ -40,10 +60,15 @@ package struct AccessRule: Hashable, Sendable {
             if isReadOnly, case .control = route { return .forbidden("metrics.read_only is set") }
         }
         guard let token, !route.isOpen || route == .signIn else { return .allowed }
-        let bearer = head.header("authorization").flatMap(Self.bearer)
-        let shown = bearer ?? (route == .signIn ? nil : head.cookie(Self.cookie))
-        guard let shown else { return .unauthorized(isWrong: false) }
-        return Self.isEqual(shown, token) ? .allowed : .unauthorized(isWrong: true)
+        let credential = credential(route, head)
+        let shown =
+            switch credential {
+            case .bearer: head.header("authorization").flatMap(Self.bearer)
+            case .cookie: head.cookie(Self.cookieName(head))
+            case nil: String?.none
+            }
+        guard let shown else { return .unauthorized(wrong: nil) }
+        return Self.isEqual(shown, token) ? .allowed : .unauthorized(wrong: credential)
     }
 
     /// What tells a browser that another page may read the answer; nil: it may not.

@@ -3,15 +3,19 @@ package import Domain
 
 /// What the HTTP interface answers from memory. A state stands in its document as it stands on the bus.
 extension MetricsCore {
-    /// Everything at once: what a dashboard asks first.
-    package func statusDocument(at now: Now) -> String {
+    /// Everything at once: what a dashboard asks first. Under `rule` it may be of no use to press a button.
+    package func statusDocument(at now: Now, under rule: AccessRule) -> String {
         var text = JSONText()
         text.add("node", node.rawValue)
         text.add("version", version)
         text.add("started_at", startedAt.rfc3339)
         text.add("bus_connected", isBusConnected)
         if let lastRoundtrip { text.add("bus_roundtrip_seconds", lastRoundtrip) }
-        if let configuration { text.add("config", raw: configuration.text) }
+        text.add("read_only", rule.isReadOnly)
+        text.add("token_required", rule.token != nil)
+        if let own = configurations[node] ?? configurations.min(by: { $0.key < $1.key })?.value {
+            text.add("config", raw: own.text)
+        }
         text.add("cameras", raw: cameraList(at: now))
         text.add("nodes", raw: nodeList)
         text.add("services", raw: serviceList(nodeServicesOnly: true))

@@ -78,14 +78,13 @@ extension MetricsCore {
                 if let count = commandErrors[code] { family.add(count, [("code", code.rawValue)]) }
             }
         }
+        let states = configurations.sorted { $0.key < $1.key }.map(\.value.state)
         page.family("config_revision", .gauge, "The revision of the configuration that is in force.") { family in
-            guard let state = configuration?.state else { return }
-            family.add(Double(state.revision), [("node", state.node.rawValue)])
+            for state in states { family.add(Double(state.revision), [("node", state.node.rawValue)]) }
         }
         page.family("config_valid", .gauge, "Whether the newest text of the configuration is fit to be in force.") {
             family in
-            guard let state = configuration?.state else { return }
-            family.add(state.valid ? 1.0 : 0.0, [("node", state.node.rawValue)])
+            for state in states { family.add(state.valid ? 1.0 : 0.0, [("node", state.node.rawValue)]) }
         }
     }
 

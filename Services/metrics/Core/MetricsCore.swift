@@ -15,7 +15,8 @@ package struct MetricsCore: Sendable {
     var cameras: [CameraID: CameraBoard] = [:]
     var nodes: [NodeID: NodeBoard] = [:]
     var services: [ServiceAddress: ServiceEntry] = [:]
-    var configuration: (state: ConfigState, text: String)?
+    /// The writers of all nodes share one topic, which keeps what the last of them said.
+    var configurations: [NodeID: (state: ConfigState, text: String)] = [:]
     package internal(set) var isBusConnected = false
     /// Whether the states that the broker keeps have had the time to come.
     package internal(set) var hasEverConnected = false
@@ -84,10 +85,7 @@ package struct MetricsCore: Sendable {
         case .mediaServerCleared(let node): return cleared("mediamtx", of: node) { $0.clearMediaServer() }
         case .service(let address, let state, let json): return told(address, state, json)
         case .serviceCleared(let address): services[address] = nil
-        case .configuration(let state, let json):
-            messages += 1
-            configuration = (state, json)
-            return [.announce(Announcement(kind: "config", camera: nil, json: json))]
+        case .configuration(let state, let json): return told(state, json)
         case .ticked: return ticked(at: now)
         case .measured(let measurement): fold(measurement)
         }
@@ -156,6 +154,16 @@ package struct MetricsCore: Sendable {
         text.add("instance", address.instance.rawValue)
         text.add("data", raw: json)
         return [.announce(Announcement(kind: "service", camera: nil, json: text.closed))]
+    }
+
+    private mutating func told(_ state: ConfigState, _ json: String) -> [MetricsEffect] {
+        messages += 1
+        guard configurations[state.node] != nil || configurations.count < Self.nodesMax else {
+            ignored += 1
+            return []
+        }
+        configurations[state.node] = (state, json)
+        return [.announce(Announcement(kind: "config", camera: nil, json: json))]
     }
 
     private mutating func take(_ node: NodeID) -> Bool {

@@ -6,8 +6,11 @@ package struct RequestBudget: Hashable, Sendable {
     package enum Kind: Hashable, Sendable, CaseIterable {
         case request
         case command
-        /// A wrong token.
+        /// A wrong token that somebody showed.
         case failure
+        /// A wrong token in a cookie. One that has become wrong is no guess, and a page sends it with every request; so
+        /// there are more of these, they take nothing from who shows the right token, and who signs in has them anew.
+        case cookie
 
         /// Per second.
         var rate: Double {
@@ -15,6 +18,7 @@ package struct RequestBudget: Hashable, Sendable {
             case .request: 100
             case .command: 5
             case .failure: 0.2
+            case .cookie: 0.5
             }
         }
 
@@ -24,6 +28,7 @@ package struct RequestBudget: Hashable, Sendable {
             case .request: 300
             case .command: 20
             case .failure: 10
+            case .cookie: 30
             }
         }
     }
@@ -60,6 +65,11 @@ package struct RequestBudget: Hashable, Sendable {
         if buckets[key] == nil, buckets.count >= Self.addressesMax { forgetOldest() }
         buckets[key] = bucket
         return nil
+    }
+
+    /// Fills the address's bucket.
+    package mutating func forgive(_ kind: Kind, of address: String) {
+        buckets[Key(address: address, kind: kind)] = nil
     }
 
     /// Whether the address has none left; takes nothing.

@@ -24,8 +24,10 @@ package enum Route: Hashable, Sendable {
     package enum Page: String, Hashable, Sendable, CaseIterable {
         case index = ""
         case script = "app.js"
+        case feed = "feed.js"
         case plots = "plots.js"
         case server = "server.js"
+        case tiles = "tiles.js"
         case timelines = "timelines.js"
         case style = "app.css"
         case icon = "icon.svg"

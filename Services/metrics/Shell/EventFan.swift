@@ -38,7 +38,7 @@ final class EventFan: Sendable {
             state.next += 1
             let number = state.next
             let subscription = EventSubscription(query: query) { [weak self] in self?.remove(number) }
-            subscription.begin(at: state.log.last, missed: lastSeen.map { state.log.since($0) } ?? [])
+            subscription.begin(after: lastSeen, at: state.log.last, missed: lastSeen.map { state.log.since($0) } ?? [])
             state.listeners[number] = subscription
             return subscription
         }
@@ -95,14 +95,16 @@ final class EventSubscription: @unchecked Sendable {
         return body()
     }
 
+    /// The first line is the number that it goes on from: a browser whose line breaks before it has heard anything
+    /// then asks for what it missed.
     /// - Parameter missed: nil: more than is known; the listener has to ask for everything.
-    func begin(at number: UInt64, missed: [EventLog.Entry]?) {
+    func begin(after lastSeen: UInt64?, at number: UInt64, missed: [EventLog.Entry]?) {
         locked {
-            queue.append("retry: 2000\n\n")
+            queue.append("id: \(missed == nil ? number : lastSeen ?? number)\nretry: 2000\n\n")
             if let missed {
                 queue += missed.filter { query.wants($0.announcement) }.map(\.wire)
             } else {
-                queue.append("id: \(number)\nevent: reset\ndata: {}\n\n")
+                queue.append("event: reset\ndata: {}\n\n")
             }
             pthread_cond_signal(condition)
         }

@@ -19,11 +19,18 @@ struct MetricsAPI: Sendable {
     /// One budget for all threads.
     final class RequestBudgetBook: Sendable {
         private let budget = Mutex(RequestBudget())
+        private let now: @Sendable () -> MonotonicTime
+
+        init(now: @escaping @Sendable () -> MonotonicTime) { self.now = now }
+
         func take(_ kind: RequestBudget.Kind, of address: String) -> Int? {
-            budget.withLock { $0.take(kind, of: address, at: ServiceClock.now().monotonic) }
+            budget.withLock { $0.take(kind, of: address, at: now()) }
         }
         func isSpent(_ kind: RequestBudget.Kind, of address: String) -> Bool {
-            budget.withLock { $0.isSpent(kind, of: address, at: ServiceClock.now().monotonic) }
+            budget.withLock { $0.isSpent(kind, of: address, at: now()) }
+        }
+        func forgive(_ kind: RequestBudget.Kind, of address: String) {
+            budget.withLock { $0.forgive(kind, of: address) }
         }
     }
 
@@ -45,16 +52,20 @@ struct MetricsAPI: Sendable {
         } catch {
             return refusal(error, request)
         }
-        if budget.isSpent(.failure, of: request.peer), rule.token != nil, !route.isOpen || route == .signIn {
+        // Before the token is looked at: who has guessed too often does not hear whether this one is right.
+        if rule.token != nil, !route.isOpen || route == .signIn, let shown = rule.credential(route, request.head),
+            budget.isSpent(Self.budget(of: shown), of: request.peer)
+        {
             return Self.tooMany(60)
         }
         switch rule.decide(route, request.head) {
-        case .allowed: break
+        case .allowed: if route == .signIn { budget.forgive(.cookie, of: request.peer) }
         case .forbidden(let why): return .refusal(.unauthorized, why, status: 403)
-        case .unauthorized(let isWrong):
-            if isWrong { _ = budget.take(.failure, of: request.peer) }
+        case .unauthorized(let wrong):
+            if let wrong { _ = budget.take(Self.budget(of: wrong), of: request.peer) }
             return .refusal(
-                .unauthorized, isWrong ? "the token is wrong" : "a token is needed: Authorization: Bearer …",
+                .unauthorized,
+                wrong == nil ? "a token is needed: Authorization: Bearer …" : "the token is wrong",
                 status: 401, headers: [("WWW-Authenticate", "Bearer realm=\"framekeeper\"")])
         }
         guard case .bytes(let body) = request.body else {
@@ -62,6 +73,13 @@ struct MetricsAPI: Sendable {
         }
         if case .control = route, let wait = budget.take(.command, of: request.peer) { return Self.tooMany(wait) }
         return perform(route, request.head, body)
+    }
+
+    private static func budget(of credential: AccessRule.Credential) -> RequestBudget.Kind {
+        switch credential {
+        case .bearer: .failure
+        case .cookie: .cookie
+        }
     }
 
     private static func tooMany(_ seconds: Int) -> HTTPAnswer {
@@ -100,7 +118,7 @@ struct MetricsAPI: Sendable {
         case .metrics:
             let text = board.current.exposition(at: now, own: ProcessTable.own())
             return .text(text, type: "text/plain; version=0.0.4; charset=utf-8")
-        case .status: return tagged(board.current.statusDocument(at: now), head)
+        case .status: return tagged(board.current.statusDocument(at: now, under: rule), head)
         case .cameras: return tagged(board.current.camerasDocument(at: now), head)
         case .services: return tagged(board.current.servicesDocument, head)
         case .camera(let name): return camera(name, head, at: now)
@@ -114,8 +132,8 @@ struct MetricsAPI: Sendable {
         case .control(let name, let noun):
             guard let camera = CameraID(rawValue: name) else { return Self.unknownCamera }
             return courier.carry(noun, to: camera, body: body)
-        case .signIn: return Pages.signedIn(rule.token)
-        case .signOut: return Pages.signedIn(nil)
+        case .signIn: return Pages.signedIn(rule.token, head)
+        case .signOut: return Pages.signedIn(nil, head)
         }
     }
 
@@ -167,14 +185,20 @@ struct MetricsAPI: Sendable {
         }
     }
 
-    /// RFC 9110 section 14. A range of a file that has changed since is answered with the whole of it.
+    /// RFC 9110 section 14. A range of a file that has changed since is answered with the whole of it; whether the asker
+    /// has the file already is asked before (section 13.2.2), and only a GET has ranges (section 14.2).
     private static func video(_ file: ServedFile, isOpen: Bool, _ head: HTTPRequestHead) -> HTTPAnswer {
         let tag = "\"\(file.size)-\(String(file.modified, radix: 16))\""
         let isSame = head.header("if-range").map { $0 == tag } ?? true
         var answer = HTTPAnswer(
             status: 200, headers: [("Content-Type", "video/mp4"), ("Accept-Ranges", "bytes")],
-            body: .file(file, 0..<file.size))
-        switch ByteRange(isSame ? head.header("range") : nil, size: file.size) {
+            body: .file(file, 0..<file.size)
+        ).unlessKnown(head, tag: tag, caching: isOpen ? "no-store" : "private, max-age=3600")
+        guard answer.status != 304 else {
+            file.close()
+            return answer
+        }
+        switch ByteRange(isSame && head.method == "GET" ? head.header("range") : nil, size: file.size) {
         case .whole: break
         case .part(let range):
             answer.status = 206
@@ -187,9 +211,7 @@ struct MetricsAPI: Sendable {
                 .invalidArgument, "the range lies beyond the file", status: 416,
                 headers: [("Content-Range", "bytes */\(file.size)")])
         }
-        let known = answer.unlessKnown(head, tag: tag, caching: isOpen ? "no-store" : "private, max-age=3600")
-        if known.status == 304 { file.close() }
-        return known
+        return answer
     }
 
     private func snapshot(_ name: String, _ head: HTTPRequestHead) -> HTTPAnswer {

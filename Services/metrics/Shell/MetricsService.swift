@@ -1,7 +1,7 @@
 package import Bus
 internal import BusContract
 internal import ClusterConfig
-internal import Domain
+package import Domain
 internal import Logging
 internal import MetricsCore
 package import ServiceKit
@@ -31,8 +31,13 @@ package struct MetricsService: Sendable {
     /// A heartbeat that has not come back when the next one is due is lost.
     static let heartbeatInterval: Duration = MetricsCore.tick
 
-    /// - Parameter network: nil connects to the configured broker.
-    package init(context: ServiceContext, network: (any BusNetwork)? = nil) {
+    /// - Parameters:
+    ///   - network: nil connects to the configured broker.
+    ///   - budgetClock: what fills the budgets of requests.
+    package init(
+        context: ServiceContext, network: (any BusNetwork)? = nil,
+        budgetClock: @escaping @Sendable () -> MonotonicTime = { ServiceClock.now().monotonic }
+    ) {
         let configuration = context.configuration
         self.context = context
         heartbeatTopic = "\(ReplyAddress.folder)/\(context.service)-\(context.instance)-heartbeat"
@@ -53,7 +58,7 @@ package struct MetricsService: Sendable {
             courier: CommandCourier(bus: bus, topicRoot: configuration.broker.topicRoot, board: board),
             rule: AccessRule(
                 token: settings.token?.reveal(), isReadOnly: settings.readOnly, allowOrigins: settings.allowOrigins),
-            budget: MetricsAPI.RequestBudgetBook())
+            budget: MetricsAPI.RequestBudgetBook(now: budgetClock))
         listener = HTTPListener(
             listen: settings.listen, logger: context.logger,
             count: { board.take(.measured(.request(status: $0))) }, answer: { api.answer($0) })

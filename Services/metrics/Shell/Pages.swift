@@ -8,8 +8,10 @@ enum Pages {
         switch page {
         case .index: file(PackageResources.index_html, "text/html; charset=utf-8", head)
         case .script: file(PackageResources.app_js, script, head)
+        case .feed: file(PackageResources.feed_js, script, head)
         case .plots: file(PackageResources.plots_js, script, head)
         case .server: file(PackageResources.server_js, script, head)
+        case .tiles: file(PackageResources.tiles_js, script, head)
         case .timelines: file(PackageResources.timelines_js, script, head)
         case .style: file(PackageResources.app_css, "text/css; charset=utf-8", head)
         case .icon: file(PackageResources.icon_svg, "image/svg+xml", head)
@@ -26,8 +28,8 @@ enum Pages {
     }
 
     /// Gives a browser the token as a cookie that no script reads and no other page sends; nil takes it back.
-    static func signedIn(_ token: String?) -> HTTPAnswer {
-        let cookie = "\(AccessRule.cookie)=\(token ?? ""); Path=/; HttpOnly; SameSite=Strict"
+    static func signedIn(_ token: String?, _ head: HTTPRequestHead) -> HTTPAnswer {
+        let cookie = "\(AccessRule.cookieName(head))=\(token ?? ""); Path=/; HttpOnly; SameSite=Strict"
         return HTTPAnswer(
             status: 204, headers: [("Set-Cookie", token == nil ? cookie + "; Max-Age=0" : cookie)])
     }

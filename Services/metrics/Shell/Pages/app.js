@@ -1,18 +1,30 @@
-// The dashboard. It asks for everything once, then follows /events; what is on the page is drawn from `known` alone.
+// The dashboard. It follows /events and asks for everything once the stream is open, so that nothing falls between the
+// two; what is on the page is drawn from `known` alone.
+import { Feed } from "/feed.js";
 import { become, bytes, clock, duration, element, sparkline } from "/plots.js";
 import { ask } from "/server.js";
+import { tile } from "/tiles.js";
 import { Timelines } from "/timelines.js";
 
 const find = (selector) => document.querySelector(selector);
-const known = { cameras: new Map(), nodes: new Map(), bus: false, ready: false };
-const timelines = new Timelines({ play, notice, drawFiles });
+const known = { node: null, cameras: new Map(), nodes: new Map(), bus: false, isReadOnly: false, ready: false };
+const timelines = new Timelines({ play, notice, drawFiles, elsewhere, isWatched });
+const feed = new Feed({
+  opened: load, cameBack: drawLink, lost, missed: load, changed, happened, changedNode,
+  service: (told) => note(`${told.service} of ${told.instance} is ${told.data.state}`, told.data.state !== "online"),
+  bus: ({ connected }) => {
+    hear(() => { known.bus = connected; });
+    drawLink();
+  },
+});
 const eventsMax = 100;
 const busy = new Set();
 let shown = null;
-let source = null;
-let sourceFor;
 
 // MARK: The server
+
+// Whether somebody looks: a page behind others, or one that asks for the token, leaves the server alone.
+function isWatched() { return !document.hidden && !find("#signin").open; }
 
 function notice(text) {
   const place = find("#notice");
@@ -20,79 +32,109 @@ function notice(text) {
   place.hidden = !text;
 }
 
+function follow() {
+  if (isWatched()) feed.follow(known.ready ? shown : wanted());
+  else feed.close();
+}
+
+function lost(isFinal) {
+  drawLink();
+  if (!isFinal) return;
+  // The answer to a question says why.
+  look().catch(() => { /* It is tried again. */ });
+  setTimeout(follow, 3000);
+}
+
+// How things stand, and what happened since somebody listened last.
 async function load() {
   try {
-    const status = await ask("/api/v1/status");
-    known.cameras = new Map(status.cameras.map((camera) => [camera.id, camera]));
-    known.nodes = new Map(status.nodes.map((node) => [node.id, node]));
-    known.ready = true;
-    known.bus = status.bus_connected;
-    drawLink();
-    draw();
-    follow();
+    await look();
+    drawTimelines();
   } catch (error) {
-    if (error.status !== 401) {
-      linked("no connection", true);
-      setTimeout(load, 3000);
-    }
+    if (error.status === 401) return;
+    linked("no connection", true);
+    setTimeout(() => { if (feed.isOpen) load(); }, 3000);
   }
 }
 
+// What was heard since a question was asked is newer than its answer may be, and holds after it too.
+const heardSince = new Set();
+let asked = 0;
+let answered = 0;
+
+function hear(apply) {
+  apply();
+  for (const heard of heardSince) heard.push(apply);
+}
+
+async function look() {
+  const heard = [];
+  heardSince.add(heard);
+  asked += 1;
+  const number = asked;
+  try {
+    const status = await ask("/api/v1/status");
+    if (number < answered) return;
+    answered = number;
+    take(status);
+    for (const apply of heard) apply();
+  } finally {
+    heardSince.delete(heard);
+  }
+  if (known.ready) return drawAgain();
+  known.ready = true;
+  draw();
+  drawLink();
+  follow();
+}
+
+function take(status) {
+  known.node = status.node;
+  known.cameras = new Map(status.cameras.map((camera) => [camera.id, camera]));
+  known.nodes = new Map(status.nodes.map((node) => [node.id, node]));
+  known.bus = status.bus_connected;
+  known.isReadOnly = status.read_only;
+  find("#signout").hidden = !status.token_required;
+}
+
 // The server answers; whether it hears the cameras is another matter.
-function drawLink() { linked(known.bus ? "live" : "no connection to the broker", !known.bus); }
+function drawLink() {
+  if (!feed.isOpen) linked("connection lost, trying again", true);
+  else linked(known.bus ? "live" : "no connection to the broker", !known.bus);
+}
 
 function linked(text, isLost) {
-  find("#link").textContent = text;
+  if (find("#link").textContent !== text) find("#link").textContent = text;
   find("#link").classList.toggle("lost", isLost);
 }
 
 // MARK: Events
 
-function follow() {
-  if (source && sourceFor === shown && source.readyState !== EventSource.CLOSED) return;
-  source?.close();
-  sourceFor = shown;
-  source = new EventSource(shown ? `/events?camera=${encodeURIComponent(shown)}` : "/events");
-  source.onopen = drawLink;
-  source.onerror = () => {
-    linked("connection lost, trying again", true);
-    // A refusal is final for an EventSource; asking for the status says why.
-    if (source.readyState === EventSource.CLOSED) setTimeout(load, 3000);
-  };
-  source.addEventListener("reset", load);
-  source.addEventListener("bus", (event) => {
-    known.bus = JSON.parse(event.data).connected;
-    drawLink();
-  });
-  const states = ["availability", "stream", "recording", "viewing", "snapshot", "rotation", "health", "config", "stats"];
-  for (const noun of states) source.addEventListener(noun, (event) => changed(noun, JSON.parse(event.data)));
-  for (const noun of ["segment", "gap", "error"]) {
-    source.addEventListener(noun, (event) => happened(noun, JSON.parse(event.data)));
-  }
-  source.addEventListener("storage", (event) => changedNode("storage", JSON.parse(event.data)));
-  source.addEventListener("mediamtx", (event) => changedNode("mediamtx", JSON.parse(event.data)));
-  source.addEventListener("service", (event) => {
-    const told = JSON.parse(event.data);
-    note(`${told.service} of ${told.instance} is ${told.data.state}`, told.data.state !== "online");
-  });
-}
-
 function changed(noun, told) {
   // The configuration's own topic has no camera.
   if (!told?.camera) return;
+  const id = told.camera;
+  const before = known.cameras.get(id)?.[noun];
+  hear(() => keep(noun, told));
+  if (noun === "recording" && before && told.data && before.state !== told.data.state) {
+    note(`${id}: recording ${told.data.state}`, told.data.state === "failed");
+  }
+  if (noun === "health" && before && told.data && before.status !== told.data.status) {
+    note(`${id}: health ${told.data.status}`, told.data.status !== "ok");
+  }
+  if (!known.ready) return;
+  drawTile(id);
+  if (id === shown) drawFacts();
+  // Of which node the recordings are.
+  if (noun === "config") timelines.drawSoon(id);
+}
+
+function keep(noun, told) {
   const camera = known.cameras.get(told.camera) ?? { id: told.camera, configured: false, online: false };
-  const before = camera[noun];
   if (noun === "availability") camera.online = told.data === "online";
   else if (told.data === null) delete camera[noun];
   else camera[noun] = told.data;
   known.cameras.set(camera.id, camera);
-  if (noun === "recording" && before && told.data && before.state !== told.data.state) {
-    note(`${camera.id}: recording ${told.data.state}`, told.data.state === "failed");
-  }
-  if (noun === "health" && before && told.data && before.status !== told.data.status) {
-    note(`${camera.id}: health ${told.data.status}`, told.data.status !== "ok");
-  }
-  drawTile(camera.id);
 }
 
 function happened(noun, told) {
@@ -110,11 +152,13 @@ function happened(noun, told) {
 }
 
 function changedNode(noun, told) {
-  const node = known.nodes.get(told.node) ?? { id: told.node };
-  if (told.data === null) delete node[noun];
-  else node[noun] = told.data;
-  known.nodes.set(node.id, node);
-  drawNode(node.id);
+  hear(() => {
+    const node = known.nodes.get(told.node) ?? { id: told.node };
+    if (told.data === null) delete node[noun];
+    else node[noun] = told.data;
+    known.nodes.set(node.id, node);
+  });
+  if (known.ready) drawNode(told.node);
 }
 
 function note(text, isBad = false) {
@@ -148,70 +192,43 @@ async function command(camera, noun, body) {
 
 // MARK: Tiles
 
-const colours = {
-  recording: "bad", active: "good", starting: "warn", stopping: "warn", closing: "warn", failed: "bad",
-  ok: "good", degraded: "warn", failing: "bad", offline: "bad",
-};
-
-function badge(text, state) { return element("li", { class: `badge ${colours[state] ?? ""} ${state}` }, text); }
-
-function tile(camera) {
-  const { id, stream, recording, health, snapshot, stats } = camera;
-  const isRecording = ["starting", "recording"].includes(recording?.state);
-  const badges = element("ul", { class: "badges", "aria-label": "State" });
-  if (!camera.online) badges.append(badge("worker offline", "offline"));
-  if (stream) badges.append(badge(`stream ${stream.state}`, stream.state));
-  if (recording) badges.append(badge(recording.state === "off" ? "not recording" : recording.state, recording.state));
-  if (health && health.status !== "unknown") badges.append(badge(`health ${health.status}`, health.status));
-  const facts = [];
-  const leases = Object.entries(stream?.leases ?? {}).filter(([, count]) => count > 0);
-  if (leases.length) facts.push(`Leases: ${leases.map(([use, count]) => `${use} ${count}`).join(", ")}`);
-  if (stats && stream?.state === "active") {
-    facts.push(`${Number(stats.fps).toFixed(1)} fps, ${bytes(stats.bitrate_bps / 8)}/s`);
-  }
-  const reasons = (health?.reasons ?? []).map((reason) => reason.message ?? String(reason));
-  const error = recording?.error?.message ?? stream?.error?.message;
-  if (error) reasons.push(error);
-  const link = id === shown ? element("span", {}, id) : element("a", { href: `#/camera/${encodeURIComponent(id)}` }, id);
-  return element("article", { class: "tile", "data-camera": id, "aria-label": id },
-    picture(id, snapshot),
-    element("div", { class: "body" }, element("h3", {}, link), badges,
-      // There even if empty, so that what follows keeps its place.
-      element("p", { class: "facts" }, facts.join(". ")), element("p", { class: "facts bad" }, reasons.join(". ")),
-      element("div", { class: "actions" },
-        action(id, "record", "recording", isRecording ? "Stop recording" : "Record", isRecording,
-          { command: isRecording ? "stop" : "start" }),
-        action(id, "snapshot", "snapshot", "Snapshot", null, {}),
-        action(id, "rotate", "rotation", "New file", null, { command: "rotate" }, !isRecording))));
-}
-
-function action(camera, name, noun, text, pressed, body, disabled = false) {
-  return element("button", {
-    type: "button", "data-action": name, disabled, "aria-label": `${text}: ${camera}`,
-    "aria-disabled": busy.has(`${camera}/${noun}`) ? "true" : undefined,
-    "aria-pressed": pressed === null ? undefined : String(pressed), onclick: () => command(camera, noun, body),
-  }, text);
-}
-
-function picture(id, snapshot) {
-  if (!snapshot) return element("div", { class: "picture" }, "no snapshot yet");
-  const at = encodeURIComponent(snapshot.captured_at);
-  return element("div", { class: "picture" }, element("img", {
-    // Before the address: of many cameras only the pictures are asked for that somebody sees.
-    loading: "lazy", src: `/snapshots/${id}.jpg?at=${at}`, alt: `${id} at ${clock(snapshot.captured_at, true)}`,
-  }));
+function tileOf(camera) {
+  return tile(camera, { isShown: camera.id === shown, isReadOnly: known.isReadOnly, busy, command });
 }
 
 function drawTile(id) {
   const camera = known.cameras.get(id);
   for (const place of [find("#tiles"), find("#detail-tile")]) {
     const old = place.querySelector(`[data-camera="${CSS.escape(id)}"]`);
-    if (old) become(old, tile(camera));
+    if (old) become(old, tileOf(camera));
   }
   if (known.cameras.has(id) && !shown && !find("#tiles").querySelector(`[data-camera="${CSS.escape(id)}"]`)) draw();
 }
 
+// The answer to a question, without taking from anybody what they hold or look at.
+function drawAgain() {
+  if (shown && !known.cameras.has(shown)) {
+    draw();
+    return follow();
+  }
+  const gone = [...find("#tiles").children].filter((place) => !known.cameras.has(place.dataset.camera));
+  gone.forEach((place) => place.remove());
+  if (gone.length) drawTimelines();
+  for (const id of known.cameras.keys()) drawTile(id);
+  find("#nothing").hidden = known.cameras.size > 0;
+  for (const place of [...find("#nodes").children]) if (!known.nodes.has(place.dataset.node)) place.remove();
+  for (const id of known.nodes.keys()) drawNode(id);
+  if (shown) drawFacts();
+  drawLink();
+}
+
 // MARK: Recordings
+
+// The node that has a camera's recordings, if it is another one: this one knows its own alone.
+function elsewhere(id) {
+  const node = known.cameras.get(id)?.config?.node;
+  return node && node !== known.node ? node : null;
+}
 
 function drawFiles(camera, recordings) {
   if (camera !== shown) return;
@@ -235,7 +252,7 @@ function play(file) {
 
 // MARK: Storage
 
-async function drawNode(id) {
+function drawNode(id) {
   const node = known.nodes.get(id);
   const old = find("#nodes").querySelector(`[data-node="${CSS.escape(id)}"]`);
   if (!node?.storage) return old?.remove();
@@ -297,7 +314,8 @@ async function drawPlots() {
   }
 }
 
-function drawFacts(camera) {
+function drawFacts() {
+  const camera = known.cameras.get(shown);
   const rows = [];
   const add = (name, value) => {
     if (value === undefined || value === null || value === "") return;
@@ -311,27 +329,31 @@ function drawFacts(camera) {
   if (camera.rotation) add("A new file every", duration(camera.rotation.interval_seconds));
   if (camera.rotation?.next_at) add("The next one", clock(camera.rotation.next_at));
   for (const url of camera.viewing?.urls ?? []) add("Live view", url);
-  find("#facts").replaceChildren(...rows);
+  become(find("#facts"), element("dl", { id: "facts" }, ...rows));
 }
 
 // MARK: The page
 
+// The camera that the address names.
+function wanted() {
+  return /^#\/camera\/([a-z0-9][a-z0-9_-]{0,62})$/.exec(decodeURIComponent(location.hash))?.[1] ?? null;
+}
+
 function draw() {
-  const match = /^#\/camera\/([a-z0-9][a-z0-9_-]{0,62})$/.exec(decodeURIComponent(location.hash));
-  shown = match && known.cameras.has(match[1]) ? match[1] : null;
+  shown = known.cameras.has(wanted()) ? wanted() : null;
   find("#overview").hidden = Boolean(shown);
   find("#detail").hidden = !shown;
   document.title = shown ? `${shown} - Framekeeper` : "Framekeeper";
   if (shown) {
     const camera = known.cameras.get(shown);
     find("#detail-title").textContent = shown;
-    find("#detail-tile").replaceChildren(tile(camera));
+    find("#detail-tile").replaceChildren(tileOf(camera));
     find("#files tbody").replaceChildren();
-    drawFacts(camera);
+    drawFacts();
     drawPlots();
   } else {
     const names = [...known.cameras.keys()].sort();
-    find("#tiles").replaceChildren(...names.map((id) => tile(known.cameras.get(id))));
+    find("#tiles").replaceChildren(...names.map((id) => tileOf(known.cameras.get(id))));
     find("#nothing").hidden = names.length > 0;
     find("#nodes").replaceChildren();
     for (const node of known.nodes.keys()) drawNode(node);
@@ -346,6 +368,7 @@ function drawTimelines() {
 }
 
 function signIn() {
+  feed.close();
   if (!find("#signin").open) find("#signin").showModal();
 }
 
@@ -362,14 +385,11 @@ find("#signin form").addEventListener("submit", async (event) => {
   find("#token").value = "";
   find("#signin-note").textContent = "";
   find("#signin").close();
-  sessionStorage.setItem("signed-in", "yes");
-  find("#signout").hidden = false;
-  load();
+  follow();
 });
 find("#signin").addEventListener("cancel", (event) => event.preventDefault());
 find("#signout").addEventListener("click", async () => {
   await fetch("/api/v1/session", { method: "DELETE" });
-  sessionStorage.removeItem("signed-in");
   location.reload();
 });
 find("#player-close").addEventListener("click", () => find("#player").close());
@@ -387,37 +407,26 @@ window.addEventListener("hashchange", () => {
   follow();
   find("#main").focus();
 });
-find("#signout").hidden = sessionStorage.getItem("signed-in") === null;
-
-// Of what has taken everything back that it had said, nothing is left.
-function forgetAllBut(ids) {
-  const gone = [...known.cameras.keys()].filter((id) => !ids.has(id));
-  for (const id of gone) {
-    known.cameras.delete(id);
-    find("#tiles").querySelector(`[data-camera="${CSS.escape(id)}"]`)?.remove();
-  }
-  if (!gone.length) return;
-  find("#nothing").hidden = ids.size > 0;
-  drawTimelines();
-}
-
 // The overview hears no telemetry; it looks now and then.
 async function refresh() {
-  if (!known.ready || shown || document.hidden) return;
+  if (!known.ready || shown || !isWatched()) return;
   try {
-    const { cameras } = await ask("/api/v1/cameras");
-    forgetAllBut(new Set(cameras.map((camera) => camera.id)));
-    for (const camera of cameras) {
-      known.cameras.set(camera.id, camera);
-      drawTile(camera.id);
-    }
+    await look();
   } catch (error) {
     // The line at the top says when the connection is lost.
     if (error.status) notice(error.message);
   }
 }
 
+// A browser opens six connections to a server, and each stream holds one: a page that nobody sees gives its own back.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && feed.isOpen) refresh();
+  else follow();
+});
 setInterval(refresh, 10000);
-document.addEventListener("visibilitychange", refresh);
-setInterval(() => { if (known.ready) { drawPlots(); if (!shown) drawTrend(); } }, 30000);
-load();
+setInterval(() => {
+  if (!known.ready || !isWatched()) return;
+  drawPlots();
+  if (!shown) drawTrend();
+}, 30000);
+follow();

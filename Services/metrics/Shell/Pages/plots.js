@@ -60,8 +60,9 @@ export function clock(time, withDay = false) {
 
 export function counted(count, noun) { return `${count} ${noun}${count === 1 ? "" : "s"}`; }
 
-// One line of time. `files` and `gaps` as the interface lists them; `play` is called with a file.
-export function timeline(name, begin, end, files, gaps, play) {
+// One line of time. `files` and `gaps` as the interface lists them; `play` is called with a file; `elsewhere`, if any,
+// is the node that has what is missing here.
+export function timeline(name, begin, end, files, gaps, play, elsewhere) {
   const from = begin.getTime();
   const length = end.getTime() - from;
   const place = (mark, start, stop) => {
@@ -88,7 +89,8 @@ export function timeline(name, begin, end, files, gaps, play) {
     track.append(place(element("div", { class: "gap", title: label, role: "img", "aria-label": label }),
       Date.parse(gap.from), Date.parse(gap.to)));
   }
-  const told = `${counted(files.length, "file")}, ${counted(gaps.length, "gap")}`;
+  const told = elsewhere && !files.length && !gaps.length ? `its recordings are on ${elsewhere}`
+    : `${counted(files.length, "file")}, ${counted(gaps.length, "gap")}`;
   return element("div", { class: "timeline", "data-camera": name, role: "group", "aria-label": `${name}: ${told}` },
     element("span", { class: "name" }, `${name}: ${told}`), track,
     element("div", { class: "hours", "aria-hidden": "true" },

@@ -24,7 +24,8 @@ export class Timelines {
   #questions = new Questions(questionsAtOnce);
   #tell;
 
-  // `tell` has `play(file)`, `notice(text)` and `drawFiles(camera, recordings)`.
+  // `tell` has `play(file)`, `notice(text)`, `drawFiles(camera, recordings)`, `elsewhere(camera)`, the other node that
+  // records it, and `isWatched()`.
   constructor(tell) {
     this.#tell = tell;
     find("#day").addEventListener("change", (event) => this.#choose(event.target.value));
@@ -32,8 +33,9 @@ export class Timelines {
     for (const button of document.querySelectorAll("[data-step]")) {
       button.addEventListener("click", () => this.#step(Number(button.dataset.step)));
     }
-    setInterval(() => { if (!document.hidden) this.#moveOn(); }, pace);
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.#moveOn(); });
+    const moveOn = () => { if (this.#tell.isWatched()) this.#moveOn(); };
+    setInterval(moveOn, pace);
+    document.addEventListener("visibilitychange", moveOn);
   }
 
   // Shows these cameras, in this order, in this place; what stands there already stays until the answers come.
@@ -139,7 +141,7 @@ export class Timelines {
       const [recordings, gaps] = [await recordingsOf(query), await gapsOf(query)];
       const old = place.querySelector(`[data-camera="${CSS.escape(camera)}"]`);
       if (from !== this.#from || place !== this.#place || !old) return;
-      become(old, timeline(camera, from, end, recordings, gaps, this.#tell.play));
+      become(old, timeline(camera, from, end, recordings, gaps, this.#tell.play, this.#tell.elsewhere(camera)));
       if (recordings.some((file) => file.state === "open")) this.#growing.add(camera);
       else this.#growing.delete(camera);
       this.#tell.drawFiles(camera, recordings);
