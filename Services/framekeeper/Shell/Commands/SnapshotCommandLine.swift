@@ -30,9 +30,6 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
     var maxAge: String?
     @OptionGroup var options: CommandOptions
 
-    /// Start, first key frame and decoding, with time for the way there and back.
-    static let answerWithin: Duration = .seconds(25)
-
     mutating func validate() throws {
         guard width.map(SnapshotCommand.widthRange.contains) ?? true else {
             throw ValidationError("--width is \(Self.text(SnapshotCommand.widthRange))")
@@ -55,7 +52,8 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
             configuration, subscriptions: [TopicTemplate(pattern: SnapshotImage.topic(for: camera))])
         let outcome: Result<(SnapshotResult, [UInt8]), CommandFailure>
         do throws(CommandFailure) {
-            outcome = .success(try await take(visit, inputs))
+            let policies = configuration.camera(camera)?.lifecycle ?? configuration.lifecycle
+            outcome = .success(try await take(visit, inputs, within: AnswerTime.within(.snapshot, [policies])))
         } catch {
             outcome = .failure(error)
         }
@@ -67,7 +65,7 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
     }
 
     private func take(
-        _ visit: BusVisit, _ inputs: AsyncStream<BusInput>.AsyncIterator
+        _ visit: BusVisit, _ inputs: AsyncStream<BusInput>.AsyncIterator, within: Duration
     ) async throws(CommandFailure) -> (SnapshotResult, [UInt8]) {
         let reply: Reply<SnapshotResult>
         do throws(CodedError) {
@@ -76,7 +74,7 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
             if let maxAge { fields["max_age"] = .string(maxAge) }
             reply = try await visit.client.request(
                 try BusCodec.json(JSONValue.object(fields)), to: SnapshotCommand.topic(for: camera),
-                expecting: SnapshotResult.self, timeout: Self.answerWithin)
+                expecting: SnapshotResult.self, timeout: within)
         } catch {
             var failure = CommandFailure(error)
             failure.hint = "framekeeper status shows whether the worker of \(camera) runs"

@@ -3,6 +3,7 @@ internal import Bus
 internal import BusContract
 internal import ClusterConfig
 internal import Domain
+internal import FramekeeperCore
 internal import ServiceKit
 
 struct ViewCommand: FramekeeperSubcommand {
@@ -32,18 +33,19 @@ struct ViewCommand: FramekeeperSubcommand {
 
     func perform() async throws(CommandFailure) -> ServiceExit {
         let configuration = try options.configuration()
+        let within = AnswerTime.within(.view, [configuration.camera(camera)?.lifecycle ?? configuration.lifecycle])
         let (visit, _) = try await BusVisit.begin(configuration)
         let holder = "cli:\(String(UInt32.random(in: 0 ... .max), radix: 16))"
         let outcome: Result<Void, CommandFailure>
         do throws(CommandFailure) {
-            try report(try await ask(visit, start(holder)))
-            await hold(visit, holder)
+            try report(try await ask(visit, start(holder), within))
+            await hold(visit, holder, within)
             outcome = .success(())
         } catch {
             outcome = .failure(error)
         }
         // Whatever happened, nobody watches from here any more.
-        _ = try? await ask(visit, ["command": .string("stop"), "holder": .string(holder)])
+        _ = try? await ask(visit, ["command": .string("stop"), "holder": .string(holder)], within)
         await visit.end()
         try outcome.get()
         return .done
@@ -57,13 +59,13 @@ struct ViewCommand: FramekeeperSubcommand {
     }
 
     private func ask(
-        _ visit: BusVisit, _ fields: [String: JSONValue]
+        _ visit: BusVisit, _ fields: [String: JSONValue], _ within: Duration
     ) async throws(CommandFailure) -> ViewingResult {
         let reply: Reply<ViewingResult>
         do throws(CodedError) {
             reply = try await visit.client.request(
                 try BusCodec.json(JSONValue.object(fields)), to: ViewingCommand.topic(for: camera),
-                expecting: ViewingResult.self, timeout: CameraRequest.answerWithin)
+                expecting: ViewingResult.self, timeout: within)
         } catch {
             var failure = CommandFailure(error)
             failure.hint = "framekeeper status shows whether the worker of \(camera) runs"
@@ -89,7 +91,7 @@ struct ViewCommand: FramekeeperSubcommand {
     }
 
     /// Renews the lease until the time is over or somebody ends the command.
-    private func hold(_ visit: BusVisit, _ holder: String) async {
+    private func hold(_ visit: BusVisit, _ holder: String, _ within: Duration) async {
         let shutdown = Shutdown()
         await ProcessSignals.watch(shutdown, supervised: false)
         let limit = duration.flatMap(Duration.init(written:)).map { time in
@@ -101,7 +103,7 @@ struct ViewCommand: FramekeeperSubcommand {
         let renewal = Task {
             while (try? await Task.sleep(for: Self.renewEvery)) != nil {
                 do throws(CommandFailure) {
-                    _ = try await ask(visit, start(holder))
+                    _ = try await ask(visit, start(holder), within)
                 } catch {
                     LineLogHandler.standardError("not renewed: \(error.message)")
                 }
