@@ -19,20 +19,22 @@ package enum SegmentJoiner {
         }
     }
 
-    /// Joins pieces in their order and writes aside, then renames; an `output` that exists is never replaced.
+    /// Joins pieces in their order and writes aside, under a name that nobody else has, then renames; an `output` that
+    /// exists is never replaced. What was written aside goes if it does not become the output.
     ///
     /// `range` is on the session's timeline and is widened to key frames: from the last one at or before its start up
     /// to the first one at or after its end; nil: everything. `progress` gets 0 to 1.
     ///
     /// Errors: `conflict` (different decoder configurations, or the output exists), `invalidArgument` (nothing in the
-    /// range), `storageFull`, `storageFailed`, `sourceUnavailable` (a piece cannot be read).
+    /// range), `expired` (`isUnwanted` said so), `storageFull`, `storageFailed`, `sourceUnavailable` (a piece cannot be
+    /// read).
     package static func join(
-        _ pieces: [Piece], range: Range<Duration>? = nil, output: String, progress: (Double) -> Void = { _ in }
+        _ pieces: [Piece], range: Range<Duration>? = nil, output: String, progress: (Double) -> Void = { _ in },
+        isUnwanted: @escaping () -> Bool = { false }
     ) throws(CodedError) -> JoinReport {
         guard access(output, F_OK) != 0 else { throw CodedError(.conflict, "\(output) is there already") }
-        let aside = "\(output).part"
-        _ = unlink(aside)
-        let writer = JoinedFile(path: aside, range: range)
+        let aside = try newFile(beside: output)
+        let writer = JoinedFile(path: aside, range: range, isUnwanted: isUnwanted)
         do {
             for (index, piece) in pieces.enumerated() {
                 try writer.append(piece)
@@ -45,6 +47,15 @@ package enum SegmentJoiner {
             _ = unlink(aside)
             throw error
         }
+    }
+
+    /// An empty file that nothing stood for before.
+    private static func newFile(beside output: String) throws(CodedError) -> String {
+        let path = "\(output).\(String(UInt32.random(in: 0 ... .max), radix: 36)).part"
+        let descriptor = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw LibavError.storage(errno, "cannot create \(path)") }
+        close(descriptor)
+        return path
     }
 
     /// Groups of pieces, in order, that `join` takes together: the same decoder configuration throughout.
@@ -70,6 +81,7 @@ package enum SegmentJoiner {
 private final class JoinedFile {
     private let path: String
     private let range: Range<Duration>?
+    private let isUnwanted: () -> Bool
     private var context: UnsafeMutablePointer<AVFormatContext>?
     private var configuration: [[UInt8]] = []
     private var origin: Duration?
@@ -82,9 +94,10 @@ private final class JoinedFile {
     /// Two pieces meet if less than this lies between them; a session's offsets are taken from other clocks.
     private static let meetingMax: Duration = .milliseconds(20)
 
-    init(path: String, range: Range<Duration>?) {
+    init(path: String, range: Range<Duration>?, isUnwanted: @escaping () -> Bool) {
         self.path = path
         self.range = range
+        self.isUnwanted = isUnwanted
     }
 
     deinit {
@@ -165,6 +178,7 @@ private final class JoinedFile {
         try Self.forEachPacket(input) { (packet: UnsafeMutablePointer<AVPacket>) throws(CodedError) -> Bool in
             let isVideo = packet.pointee.stream_index == input.videoIndex
             guard packet.pointee.dts >= (isVideo ? start : audioStart) else { return true }
+            guard !self.isUnwanted() else { throw CodedError(.expired, "ended before \(self.path) was complete") }
             let index = isVideo ? 0 : 1
             let ticks = isVideo ? shift : audioShift
             packet.pointee.stream_index = Int32(index)

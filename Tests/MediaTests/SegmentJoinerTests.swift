@@ -66,6 +66,43 @@ import Testing
         #expect(report.duration == .seconds(9))
     }
 
+    private func names(_ fixtures: MediaFixtures) throws -> Set<String> {
+        Set(try FileManager.default.contentsOfDirectory(atPath: fixtures.folder))
+    }
+
+    /// The second begins and ends while the first is at work; a file beside them that looks like theirs is nobody's.
+    @Test func twoThatWantOneNameLeaveTheFirstThatIsDone() throws {
+        let fixtures = try MediaFixtures()
+        let (_, pieces, _) = try record(fixtures)
+        let (output, other) = (fixtures.path("joined.mp4"), fixtures.path("joined.mp4.part"))
+        try "mine".write(toFile: other, atomically: true, encoding: .utf8)
+        let before = try names(fixtures)
+        var second: Result<JoinReport, any Error>?
+        #expect {
+            try SegmentJoiner.join(pieces, output: output) { _ in
+                second = second ?? Result { try SegmentJoiner.join(pieces, output: output) }
+            }
+        } throws: { ($0 as? CodedError)?.code == .conflict }
+        #expect(try second?.get().videoFrames == 150)
+        #expect(try fixtures.ffprobe("stream=nb_frames", output).hasPrefix("150"))
+        #expect(try String(contentsOfFile: other, encoding: .utf8) == "mine")
+        #expect(try names(fixtures) == before.union(["joined.mp4"]))
+    }
+
+    @Test func whatIsNotWantedAnyMoreLeavesNothing() throws {
+        let fixtures = try MediaFixtures()
+        let (_, pieces, _) = try record(fixtures)
+        let before = try names(fixtures)
+        var piecesDone = 0
+        #expect {
+            try SegmentJoiner.join(
+                pieces, output: fixtures.path("joined.mp4"), progress: { _ in piecesDone += 1 },
+                isUnwanted: { piecesDone > 0 })
+        } throws: { ($0 as? CodedError)?.code == .expired }
+        #expect(piecesDone == 1)
+        #expect(try names(fixtures) == before)
+    }
+
     @Test func otherParameterSetsAreRefusedAndGrouped() throws {
         let fixtures = try MediaFixtures()
         let (_, pieces, _) = try record(fixtures)
