@@ -63,7 +63,7 @@ package final class Cluster: Sendable {
         listener = Task { [bus] in
             for await input in bus.inputs { log.take(input) }
         }
-        bus.subscribe(["cameras/#", "services/#", "storage/#", "mediamtx/#", "config"])
+        bus.subscribe(["cameras/#", "services/#", "storage/#", "mediamtx/#", "health/#", "config"])
         try launch()
         bus.start()
     }
@@ -158,6 +158,10 @@ package final class Cluster: Sendable {
 
     /// The command line, with its exit status and output.
     package func framekeeper(_ arguments: String...) async throws -> (status: Int32, output: String) {
+        try await framekeeper(contentsOf: arguments)
+    }
+
+    package func framekeeper(contentsOf arguments: [String]) async throws -> (status: Int32, output: String) {
         let path = "\(folder)/out-\(UUID().uuidString)"
         let child = try ChildProcess(
             launcher + [Products.path("framekeeper")] + arguments + ["--config", config], output: path)

@@ -38,7 +38,7 @@ struct TextTests {
         arguments: [
             ("active h264 640x360", StatusTone.good), ("recording", .good), ("closing", .passing),
             ("failed: storage_full", .bad), ("no worker", .bad), ("worker offline", .bad), ("degraded: slow", .passing),
-            ("idle", nil), ("front", nil), ("12", nil), ("", nil),
+            ("complete", .good), ("BROKEN", .bad), ("idle", nil), ("front", nil), ("12", nil), ("", nil),
         ] as [(String, StatusTone?)])
     func tones(cell: String, tone: StatusTone?) { #expect(StatusTone(cell: cell) == tone) }
 
@@ -78,12 +78,12 @@ struct TextTests {
                 totalBytes: 2_000_000_000, freeBytes: 1_000_000_000, usedBytes: 5000, oldestAt: nil, status: .low))
         #expect(
             board.lines(now: now) == [
-                "CAMERA  STREAM               RECORDING  SESSION   SEGMENT  LEASES                 SINCE"
-                    + "      VIEW                HEALTH",
-                "front   active h264 640x360  recording  12345678        3  manual until 12:31:00  1m30s ago"
-                    + "  active, 2 watching  ok",
-                "garage  no worker            -          -               -  -                      -"
-                    + "          -                   -",
+                "CAMERA  HEALTH  STREAM               RECORDING  VIEW                WHY  SINCE      SESSION   SEGMENT"
+                    + "  LEASES",
+                "front   ok      active h264 640x360  recording  active, 2 watching  -    1m30s ago  12345678        3"
+                    + "  manual until 12:31:00",
+                "garage  -       no worker            -          -                   -    -          -               -"
+                    + "  -",
                 "",
                 "STORAGE  STATE  RECORDED    FREE      OF  OLDEST",
                 "attic    low      5.0 kB  1.0 GB  2.0 GB  -",
@@ -93,6 +93,32 @@ struct TextTests {
             ])
         #expect(StatusBoard().lines(now: now) == ["no cameras"])
     }
+
+    @Test("A narrow terminal shows how a camera is, and the beginning of why, whatever else there is to say")
+    func statusOnNarrowTerminal() throws {
+        let now = WallTime(milliseconds: 1_772_368_200_000)
+        let front = CameraID(unchecked: "front")
+        var board = StatusBoard()
+        board.update(front) { camera in
+            camera.availability = .online
+            camera.stream = StreamState(
+                state: .failed, leases: .init(recording: 1), source: "x",
+                error: PublishedError(CodedError(.sourceUnavailable, "gone")))
+            camera.health = CameraHealth(
+                status: .failing, reasons: [.init(.notRecording, String(repeating: "why ", count: 20))])
+        }
+        let lines = board.lines(now: now, width: 80)
+        #expect(lines[0].contains("HEALTH") && lines[0].contains("VIEW") && lines[0].contains("WHY"))
+        #expect(lines[1].hasPrefix("front   failing  failed: source_unavailable") && lines[1].contains("why why"))
+    }
+
+    @Test(
+        "Seconds are written as people say them",
+        arguments: [
+            (31, "31s"), (31.066, "31s66ms"), (0, "0s"), (-1, "0s"), (5400, "1h30m"), (.nan, "-"),
+            (1e300, "104166d16h"),
+        ] as [(Double, String)])
+    func times(seconds: Double, text: String) { #expect(seconds.asTime == text) }
 
     @Test("What came over the bus cannot steer the terminal")
     func controls() {

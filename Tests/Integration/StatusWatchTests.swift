@@ -13,18 +13,12 @@ extension NodeTests {
 
         private func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
 
-        /// A terminal of its own, as util-linux makes one.
-        private func onTerminal(_ command: String, output: String) throws -> ChildProcess {
-            try ChildProcess(
-                ["env", "-u", "NO_COLOR", "TERM=xterm", "script", "-qfc", command, "/dev/null"], output: output)
-        }
-
         @Test func aRepairTellsThatItIsAtWork() async throws {
             try await Cluster.run(cameras: Self.camera) { cluster in
                 try await cluster.ready("front")
                 let screen = "\(cluster.folder)/screen"
                 let tool = try Products.path("framekeeper")
-                let repair = try onTerminal("\(tool) recordings repair --config \(cluster.config)", output: screen)
+                let repair = try Screen.run("\(tool) recordings repair --config \(cluster.config)", output: screen)
                 #expect(try await repair.wait(within: .seconds(30)) == 0)
                 let shown = text(screen)
                 let told = try #require(shown.range(of: "the rotation-service compares files and ledger, 0 s"))
@@ -40,7 +34,7 @@ extension NodeTests {
                 let (lines, screen) = ("\(cluster.folder)/lines", "\(cluster.folder)/screen")
                 let json = try ChildProcess(
                     [tool, "status", "--watch", "--json", "--config", cluster.config], output: lines)
-                let table = try onTerminal("\(tool) status --watch --config \(cluster.config)", output: screen)
+                let table = try Screen.run("\(tool) status --watch --config \(cluster.config)", output: screen)
                 try await eventually("both show an idle camera") {
                     text(lines).contains("\"state\":\"off\"") && text(screen).contains("CAMERA")
                 }
@@ -70,6 +64,12 @@ extension NodeTests {
                 }
                 let missing = try await cluster.framekeeper("status", "--expect", "capture-worker/hall")
                 #expect(missing.status == 1 && missing.output.contains("not online: capture-worker/hall"))
+                // A program gets one document, which says all of it.
+                let json = try await cluster.framekeeper("status", "--json", "--expect", "capture-worker/hall")
+                let document = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+                #expect(json.status == 1 && document?["status"] as? String == "error", "\(json.output)")
+                #expect((document?["error"] as? [String: Any])?["code"] as? String == "not_ready")
+                #expect((document?["cameras"] as? [Any])?.count == 1)
             }
         }
     }

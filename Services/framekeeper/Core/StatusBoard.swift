@@ -117,23 +117,21 @@ package struct StatusBoard: Sendable, Hashable, Codable {
         services.contains { "\($0.service)/\($0.instance)" == name && $0.presence.state == .online }
     }
 
+    /// What is wrong comes first, and then why: a narrow terminal cuts the rest.
     private func cameraTable(now: WallTime) -> TextTable? {
         guard !cameras.isEmpty else { return nil }
         var table = TextTable(
-            "CAMERA", "STREAM", "RECORDING", "SESSION", ">SEGMENT", "LEASES", "SINCE", "VIEW", "HEALTH")
+            "CAMERA", "HEALTH", "STREAM", "RECORDING", "VIEW", "WHY", "SINCE", "SESSION", ">SEGMENT", "LEASES")
         for camera in cameras {
             let recording = camera.recording
             table.add(
-                camera.camera.rawValue, streamText(camera), recording.map(recordingText) ?? "-",
+                camera.camera.rawValue, camera.health?.status.rawValue ?? "-", streamText(camera),
+                recording.map(recordingText) ?? "-", camera.viewing.map(viewingText) ?? "-",
+                camera.health?.reasons.first?.message ?? "-", recording?.since.map { ago($0, now) } ?? "-",
                 recording?.session?.short ?? "-", recording?.segment.map { "\($0.index)" } ?? "-",
-                leasesText(recording), recording?.since.map { ago($0, now) } ?? "-",
-                camera.viewing.map(viewingText) ?? "-", camera.health.map(healthText) ?? "-")
+                leasesText(recording))
         }
         return table
-    }
-
-    private func healthText(_ health: CameraHealth) -> String {
-        health.reasons.first.map { "\(health.status.rawValue): \($0.message)" } ?? health.status.rawValue
     }
 
     private func viewingText(_ viewing: ViewingState) -> String {

@@ -3,9 +3,12 @@ package enum StatusTone: Sendable, Hashable, CaseIterable {
     case good, passing, bad
 
     private static let words: [StatusTone: Set<String>] = [
-        .good: ["active", "recording", "online", "ok"],
-        .passing: ["starting", "stopping", "closing", "degraded", "low"],
-        .bad: ["failed", "failing", "offline", "full", "unreachable", "worker offline", "no worker"],
+        .good: ["active", "recording", "online", "ok", "complete", "applied"],
+        .passing: ["starting", "stopping", "closing", "degraded", "low", "open", "pending"],
+        .bad: [
+            "failed", "failing", "offline", "full", "unreachable", "worker offline", "no worker", "missing", "BROKEN",
+            "rejected",
+        ],
     ]
 
     /// Nil for what is neither good nor bad: `idle`, a name, a number.

@@ -1,3 +1,5 @@
+internal import Domain
+
 /// Columns of text for a terminal: as wide as their widest cell, two spaces apart, numbers to the right.
 package struct TextTable: Sendable, Hashable {
     package private(set) var rows: [[String]] = []
@@ -66,6 +68,13 @@ extension String {
             flat.unicodeScalars.append(isControl ? " " : scalar)
         }
         return flat
+    }
+}
+
+extension Double {
+    /// Seconds as a person reads them: `1m30s`.
+    package var asTime: String {
+        isFinite ? Duration.nanoseconds(Int64(min(max(self, 0), 9e9) * 1e9 + 0.5)).written : "-"
     }
 }
 

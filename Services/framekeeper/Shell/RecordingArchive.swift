@@ -48,6 +48,18 @@ struct RecordingArchive: Sendable {
         return RecordingArchive(folders: folders)
     }
 
+    /// A camera that stands in no configuration, no ledger and no folder is a slip of the hand: that nothing of it is
+    /// broken would be no answer.
+    func check(_ camera: CameraID?, _ configuration: ClusterConfiguration) throws(CommandFailure) {
+        guard let camera, configuration.camera(camera) == nil else { return }
+        for folder in folders {
+            if FolderListing.names(in: folder.storage).contains(camera.rawValue) { return }
+            if try !folder.sessions(LedgerQuery(camera: camera)).isEmpty { return }
+        }
+        throw CommandFailure(
+            .failed, "nothing is known of a camera \(camera)", hint: configuration.knownText, code: .unknownCamera)
+    }
+
     /// The one session whose id begins with `prefix`.
     func session(_ prefix: String) throws(CommandFailure) -> (folder: Folder, session: SessionRecord) {
         let prefix = prefix.lowercased()

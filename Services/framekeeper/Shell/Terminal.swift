@@ -41,6 +41,11 @@ struct Terminal: Sendable {
         }
     }
 
+    /// As wide as the terminal, states in colour.
+    func print(_ table: TextTable) {
+        for line in table.lines(width: size?.columns, paint: painted) { print(line) }
+    }
+
     /// What a person should know beside the answer: on standard error, so that the answer stays what it is.
     func remark(_ line: String) {
         let bytes = Array((line + "\n").utf8)

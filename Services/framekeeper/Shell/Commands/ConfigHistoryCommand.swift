@@ -89,7 +89,7 @@ extension ConfigCommand {
                     record.number.map(String.init) ?? "-", record.at.rfc3339, record.state.rawValue,
                     record.origin.rawValue, record.who ?? "", record.why ?? "")
             }
-            for line in table.lines { terminal.print(line) }
+            terminal.print(table)
             return .done
         }
     }

@@ -79,7 +79,7 @@ extension FramekeeperSubcommand {
 }
 
 extension CommandFailure {
-    private struct Shown: Encodable {
+    struct Document: Encodable {
         struct Fault: Encodable {
             var code: ErrorCode
             var message: String
@@ -89,12 +89,13 @@ extension CommandFailure {
         var error: Fault
     }
 
+    var document: Document { Document(error: Document.Fault(code: code, message: message, hint: hint)) }
+
     /// People read standard error; a program that asked for JSON reads standard output.
     func report(json: Bool) {
         if json {
-            let shown = Shown(error: Shown.Fault(code: code, message: message, hint: hint))
             // Texts and a code can always be written as JSON; if not, the words below still come.
-            if let bytes = try? BusCodec.json(shown) {
+            if let bytes = try? BusCodec.json(document) {
                 Terminal().print(String(decoding: bytes, as: UTF8.self))
                 return
             }

@@ -62,10 +62,13 @@ struct RecordingsListCommand: FramekeeperSubcommand {
 
     func perform() async throws(CommandFailure) -> ServiceExit {
         let configuration = try options.configuration()
+        let camera = camera
         let query = LedgerQuery(camera: camera, from: since?.time, to: until?.time)
         let rows = try await BlockingThread.run("ledger") { () throws(CommandFailure) in
             var rows: [Row] = []
-            for folder in try RecordingArchive.open(configuration).folders {
+            let archive = try RecordingArchive.open(configuration)
+            try archive.check(camera, configuration)
+            for folder in archive.folders {
                 for session in try folder.sessions(query) { rows.append(try Self.row(session, folder)) }
             }
             return rows.sorted { $0.startedAt < $1.startedAt }
@@ -79,10 +82,10 @@ struct RecordingsListCommand: FramekeeperSubcommand {
         for row in rows {
             table.add(
                 row.session.short, row.camera.rawValue, row.startedAt.rfc3339, row.endedAt?.rfc3339 ?? "-",
-                "\(row.segments)", "\(row.frames)", Duration.milliseconds(Int64(row.durationSeconds * 1000)).written,
+                "\(row.segments)", "\(row.frames)", row.durationSeconds.asTime,
                 "\(ByteCount(row.bytes))", "\(row.gaps)")
         }
-        for line in rows.isEmpty ? ["nothing recorded"] : table.lines { terminal.print(line) }
+        if rows.isEmpty { terminal.print("nothing recorded") } else { terminal.print(table) }
         return .done
     }
 
@@ -169,19 +172,19 @@ struct RecordingsShowCommand: FramekeeperSubcommand {
         var files = TextTable(">FILE", "STATE", ">LENGTH", ">FRAMES", ">FROM", ">TO", ">SIZE", "ENDED BY", "PATH")
         for file in shown.segments {
             files.add(
-                "\(file.index)", file.state.rawValue, file.durationSeconds.map { "\($0) s" } ?? "-",
+                "\(file.index)", file.state.rawValue, file.durationSeconds?.asTime ?? "-",
                 file.frames.map { "\($0)" } ?? "-", "\(file.firstFrame)", file.lastFrame.map { "\($0)" } ?? "-",
                 file.bytes.map { "\(ByteCount($0))" } ?? "-", file.reason?.rawValue ?? "-", file.file)
         }
-        for line in files.lines { terminal.print(line) }
+        terminal.print(files)
         guard !shown.gaps.isEmpty else { return }
-        var gaps = TextTable("GAP FROM", "TO", ">SECONDS", "CAUSE", ">FRAMES LOST")
+        var gaps = TextTable("GAP FROM", "TO", ">LENGTH", "CAUSE", ">FRAMES LOST")
         for gap in shown.gaps {
             gaps.add(
-                gap.from.rfc3339, gap.to.rfc3339, "\(gap.seconds)", gap.cause.rawValue,
+                gap.from.rfc3339, gap.to.rfc3339, gap.seconds.asTime, gap.cause.rawValue,
                 gap.framesLost.map { "\($0)" } ?? "unknown")
         }
         terminal.print("")
-        for line in gaps.lines { terminal.print(line) }
+        terminal.print(gaps)
     }
 }

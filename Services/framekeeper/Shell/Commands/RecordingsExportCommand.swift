@@ -52,17 +52,19 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
 
     func perform() async throws(CommandFailure) -> ServiceExit {
         let configuration = try options.configuration()
-        let (command, terminal) = (self, Terminal())
+        let (command, terminal, shutdown) = (self, Terminal(), Shutdown())
+        // Ctrl-C leaves no half of a clip behind.
+        await ProcessSignals.watch(shutdown, supervised: false)
         let report = try await BlockingThread.run("export") { () throws(CommandFailure) in
-            try command.join(configuration, terminal)
+            defer { terminal.progress("", isLast: true) }
+            return try command.join(configuration, terminal, shutdown)
         }
-        terminal.progress("", isLast: true)
         for camera in report.stillWritten { terminal.remark(Self.leftOut(camera)) }
         if options.json {
             try terminal.print(json: report)
         } else {
             terminal.print(
-                "\(report.file): \(report.frames) frames, \(report.durationSeconds) s, \(ByteCount(report.bytes)), "
+                "\(report.file): \(report.frames) frames, \(report.durationSeconds.asTime), \(ByteCount(report.bytes)), "
                     + "from \(report.segments) files"
                     + (report.sessions > 1 ? " of \(report.sessions) sessions" : ""))
         }
@@ -74,7 +76,9 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
             + "completes it"
     }
 
-    private func join(_ configuration: ClusterConfiguration, _ terminal: Terminal) throws(CommandFailure) -> Report {
+    private func join(
+        _ configuration: ClusterConfiguration, _ terminal: Terminal, _ shutdown: Shutdown
+    ) throws(CommandFailure) -> Report {
         let (folder, all) = try rows(configuration)
         let rows = all.filter { $0.state == .closed }
         var pieces: [SegmentJoiner.Piece] = []
@@ -97,9 +101,9 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         }
         let name = output
         do throws(CodedError) {
-            let joined = try SegmentJoiner.join(pieces, range: range(start), output: output) { fraction in
-                terminal.progress(ProgressBar.text(fraction, name))
-            }
+            let joined = try SegmentJoiner.join(
+                pieces, range: range(start), output: output,
+                progress: { terminal.progress(ProgressBar.text($0, name)) }, isUnwanted: { shutdown.isRequested })
             return Report(
                 file: output, sessions: Set(rows.map(\.session)).count, segments: pieces.count,
                 frames: joined.videoFrames,
@@ -151,6 +155,7 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
         _ configuration: ClusterConfiguration
     ) throws(CommandFailure) -> (folder: RecordingArchive.Folder, rows: [SegmentRecord]) {
         let archive = try RecordingArchive.open(configuration)
+        try archive.check(camera, configuration)
         let chosen = try session.map { prefix throws(CommandFailure) in try archive.session(prefix).session.id }
         let query = LedgerQuery(
             camera: camera, session: chosen, from: from?.time, to: to?.time, states: [.closed, .open])

@@ -37,7 +37,9 @@ struct RecordingsVerifyCommand: FramekeeperSubcommand {
         let configuration = try options.configuration()
         let (camera, prefix, decode, terminal) = (camera, session, decode, Terminal())
         let report = try await BlockingThread.run("verify") { () throws(CommandFailure) in
+            defer { terminal.progress("", isLast: true) }
             let archive = try RecordingArchive.open(configuration)
+            try archive.check(camera, configuration)
             guard let prefix else { return try Self.check(archive, camera: camera, decodes: decode, terminal) }
             let (folder, session) = try archive.session(prefix)
             var report = Report()
@@ -46,7 +48,6 @@ struct RecordingsVerifyCommand: FramekeeperSubcommand {
             ]
             return report
         }
-        terminal.progress("", isLast: true)
         if options.json {
             try terminal.print(json: VerifyDocument(report))
         } else {
@@ -104,15 +105,15 @@ struct RecordingsVerifyCommand: FramekeeperSubcommand {
         for verdict in report.verdicts {
             table.add(
                 verdict.session.short, verdict.camera.rawValue, verdict.startedAt?.rfc3339 ?? "-",
-                "\(verdict.closed)", "\(verdict.open)", "\(verdict.frames)", "\(verdict.duration.publishedSeconds) s",
+                "\(verdict.closed)", "\(verdict.open)", "\(verdict.frames)", verdict.duration.written,
                 "\(verdict.gaps.count)", verdict.lostText, verdict.isSound ? "complete" : "BROKEN")
         }
-        for line in report.verdicts.isEmpty ? ["nothing recorded"] : table.lines { terminal.print(line) }
+        if report.verdicts.isEmpty { terminal.print("nothing recorded") } else { terminal.print(table) }
         for verdict in report.verdicts {
             for gap in verdict.gaps {
                 terminal.print(
                     "gap in \(verdict.session.short): \(gap.from) to \(gap.to), "
-                        + "\((gap.to - gap.from).publishedSeconds) s, \(gap.cause.rawValue)")
+                        + "\((gap.to - gap.from).written), \(gap.cause.rawValue)")
             }
             if verdict.empty > 0 {
                 terminal.print(

@@ -41,21 +41,34 @@ struct StatusCommand: FramekeeperSubcommand {
         let configuration = try options.configuration()
         if watch { return try await StatusWatch(configuration: configuration, json: options.json).run() }
         let board = try await Self.board(configuration)
+        let failure = absence(of: expect.filter { !board.isOnline($0) })
         let terminal = Terminal()
-        if options.json {
-            try terminal.print(json: board)
-        } else {
-            let lines = board.lines(
-                now: ServiceClock.now().wall, width: terminal.size?.columns, paint: terminal.painted)
-            for line in lines { terminal.print(line) }
+        guard !options.json else {
+            try terminal.print(json: Document(board: board, failure: failure?.document))
+            return failure?.exit ?? .done
         }
-        let missing = expect.filter { !board.isOnline($0) }
-        guard missing.isEmpty else {
-            throw CommandFailure(
-                .failed, "not online: \(missing.joined(separator: ", "))",
-                hint: "framekeeper up starts what is missing; its log says why a process ends", code: .notReady)
-        }
+        let lines = board.lines(now: ServiceClock.now().wall, width: terminal.size?.columns, paint: terminal.painted)
+        for line in lines { terminal.print(line) }
+        if let failure { throw failure }
         return .done
+    }
+
+    private func absence(of missing: [String]) -> CommandFailure? {
+        guard !missing.isEmpty else { return nil }
+        return CommandFailure(
+            .failed, "not online: \(missing.joined(separator: ", "))",
+            hint: "framekeeper up starts what is missing; its log says why a process ends", code: .notReady)
+    }
+
+    /// The board, and what is wrong with it, as one object.
+    private struct Document: Encodable {
+        var board: StatusBoard
+        var failure: CommandFailure.Document?
+
+        func encode(to encoder: any Encoder) throws {
+            try board.encode(to: encoder)
+            try failure?.encode(to: encoder)
+        }
     }
 
     static let subscriptions: [TopicTemplate] = [
