@@ -52,10 +52,15 @@ package struct BrokerWatch: Hashable, Sendable {
 
     private var lostAt: MonotonicTime?
     private var isTakenOver = false
+    /// Whether the broker ever took the connection.
+    package private(set) var hasConnected = false
 
     package init() {}
 
-    package mutating func connected() { lostAt = nil }
+    package mutating func connected() {
+        hasConnected = true
+        lostAt = nil
+    }
     package mutating func lost(at now: MonotonicTime) { lostAt = lostAt ?? now }
 
     /// Another one took the name of this connection. It never comes back, and of the broker that says nothing: one that

@@ -1,5 +1,6 @@
 internal import ClusterConfig
 internal import Domain
+internal import FramekeeperCore
 internal import Glibc
 internal import ServiceKit
 
@@ -53,6 +54,29 @@ struct EmbeddedBroker: Sendable {
 
     /// Whether the broker has begun to listen on its private socket.
     var listens: Bool { access(paths.socket, F_OK) == 0 }
+
+    // MARK: Damage
+
+    /// What mosquitto keeps of retained messages and sessions.
+    private var database: String { "\(paths.folder)/data/mosquitto.db" }
+
+    /// mosquitto does not start with a file that it cannot read. One that failed before it listened, which comes after
+    /// the reading, gets a new file at its next start.
+    /// - Returns: where the old file is kept, for a person to look at; nil if nothing was moved.
+    func moveDamageAside(after exit: ChildExit, now: WallTime) throws(CodedError) -> String? {
+        let hasListened = listens
+        unlink(paths.socket)
+        guard exit.mayBeDamage, !hasListened, access(database, F_OK) == 0 else { return nil }
+        let first = "\(database).corrupt-\(now.dateText)T\(now.timeText(separator: "-"))Z"
+        var aside = first
+        var count = 1
+        while access(aside, F_OK) == 0 {
+            count += 1
+            aside = "\(first)-\(count)"
+        }
+        guard rename(database, aside) == 0 else { throw .system(errno, "cannot move \(database) aside") }
+        return aside
+    }
 
     static func text(paths: EmbeddedBrokerPaths, host: String, port: Int, passwords: String?) -> String {
         """
@@ -144,6 +168,18 @@ struct EmbeddedBroker: Sendable {
                 "port \(port) on \(host) is in use, perhaps by another MQTT broker. Use that broker with "
                     + "broker.url: mqtt://\(host):\(port), or give this one another port with "
                     + "broker.url: embedded://\(host):\(port + 1)")
+        }
+    }
+}
+
+extension ChildExit {
+    /// A program that read what it does not understand says so and ends, or crashes. One that could not even be loaded
+    /// has read nothing (exit codes from 126 on), and one that was killed had no say.
+    fileprivate var mayBeDamage: Bool {
+        switch self {
+        case .code(let code): (1..<126).contains(code)
+        case .signal(let number): [SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL].contains(number)
+        case .notStarted, .hung: false
         }
     }
 }

@@ -48,11 +48,7 @@ struct NodeFollower: Sendable {
         let changes = NodeChanges(from: current, to: next)
         guard !changes.isEmpty else { return }
         logger.info("following the configuration", metadata: ["changes": "\(changes)"])
-        do throws(CodedError) {
-            try AtomicFile.createFolder(next.storage.path)
-        } catch {
-            logger.error("the storage folder cannot be made", metadata: ["reason": "\(error)"])
-        }
+        NodePlan.makeStorageFolder(next, logger)
         for camera in changes.changed { await supervisor.renew(NodePlan.worker(camera)) }
         for camera in changes.removed { await supervisor.remove(NodePlan.worker(camera)) }
         if changes.concernsHealth { await supervisor.renew(NodePlan.healthMonitor) }

@@ -1,6 +1,7 @@
 internal import ClusterConfig
 internal import Domain
 internal import Glibc
+internal import Logging
 internal import ServiceKit
 
 /// Which processes a configuration wants on this node, and how each is started. Every process reads the text in force,
@@ -67,6 +68,15 @@ struct NodePlan: Sendable {
                     name: Self.worker(camera.id), executable: worker,
                     arguments: ["--camera", camera.id.rawValue] + supervised, stage: .workers)
             }
+    }
+
+    /// A disk that is away keeps no camera from recording to another one; who needs this one waits for it.
+    static func makeStorageFolder(_ configuration: ClusterConfiguration, _ logger: Logger) {
+        do throws(CodedError) {
+            try AtomicFile.createFolder(configuration.storage.path)
+        } catch {
+            logger.error("the storage folder cannot be made", metadata: ["reason": "\(error)"])
+        }
     }
 
     /// The services lie beside this executable.

@@ -2,14 +2,12 @@ internal import Bus
 internal import ClusterConfig
 internal import Domain
 internal import FramekeeperCore
-internal import Glibc
 internal import Logging
 internal import ServiceKit
-internal import Synchronization
 
-/// One run of `framekeeper up`: leftovers away, the configuration in force settled, broker up and answering, then the
-/// services, then a worker per camera of this node; while they run, what a changed configuration asks for; and all of
-/// it down in the reverse order when asked.
+/// One run of `framekeeper up`: leftovers away, the configuration in force settled, broker up and given time to answer,
+/// then the services, then a worker per camera of this node; while they run, what a changed configuration asks for; and
+/// all of it down in the reverse order when asked.
 struct NodeRun: Sendable {
     /// As the file says, or as was in force of a file that is broken. What is in force comes from `settle`.
     let initial: ConfigurationLoader.InForce
@@ -18,8 +16,6 @@ struct NodeRun: Sendable {
     let shutdown: Shutdown
     let startedAt = ServiceClock.now()
 
-    /// What a broker may take from its start to its first answer.
-    static let brokerWithin: Duration = .seconds(10)
     /// A broker that hangs is noticed within twice this: the least that libmosquitto takes.
     static let keepAlive: Duration = .seconds(5)
     static let leftoversWithin: Duration = .seconds(12)
@@ -41,7 +37,7 @@ struct NodeRun: Sendable {
         let plan = try NodePlan(file: initial.configuration.file, stateDir: stateDir, flags: flags)
         let configuration = try await settled(plan)
         let broker = try EmbeddedBroker.prepare(configuration, environment: ServiceProcess.environment())
-        try AtomicFile.createFolder(configuration.storage.path)
+        NodePlan.makeStorageFolder(configuration, logger)
         summary(NodeSummary(configuration: configuration, broker: broker, broken: initial.broken))
         let supervisor = Supervisor(run: folder, logger: logger, output: { LineLogHandler.standardError($0) })
         let urgency = Task { [shutdown] in
@@ -49,9 +45,9 @@ struct NodeRun: Sendable {
             if shutdown.isUrgent { await supervisor.kill() }
         }
         defer { urgency.cancel() }
-        let exit = await keep(configuration, plan, supervisor, broker)
+        await keep(configuration, plan, supervisor, broker)
         await folder.settle(within: Self.notesWithin)
-        return exit
+        return .done
     }
 
     /// Has the config-writer put the file in force before anything runs that it could interrupt, and reads what is in
@@ -73,60 +69,50 @@ struct NodeRun: Sendable {
         }
     }
 
+    /// What does not answer is no reason not to record: workers and services wait for a broker themselves.
     private func keep(
         _ configuration: ClusterConfiguration, _ plan: NodePlan, _ supervisor: Supervisor, _ broker: EmbeddedBroker?
-    ) async -> ServiceExit {
-        if let broker { await supervisor.start(plan.broker(broker)) }
+    ) async {
         let bus = presence(configuration)
-        var exit = ServiceExit.done
-        if let broker, await !answers(broker, bus, supervisor) {
-            if !shutdown.isRequested {
-                logger.error("the embedded broker does not answer; its own lines above say why")
-                exit = .unavailable
+        let vigil = broker.map { BrokerVigil(broker: $0, bus: bus, supervisor: supervisor, logger: logger) }
+        var watching = [Task { if let vigil { await vigil.listen(as: configuration.node) } }]
+        if let broker, let vigil {
+            await supervisor.start(brokerSpec(broker, plan))
+            if await !vigil.answers(unless: shutdown), !shutdown.isRequested {
+                logger.error("the embedded broker does not answer; its own lines say why. The node goes on without it")
             }
         } else {
-            if broker == nil { bus.start() }
+            bus.start()
+        }
+        if !shutdown.isRequested {
             let follower = NodeFollower(configuration: configuration, plan: plan, logger: logger)
             for spec in plan.children(configuration) { await supervisor.start(spec) }
-            let watching = [
+            watching += [
                 Task { await follower.follow(supervisor) }, Task { await supervisor.watchBeats() },
-                Task { if broker != nil { await watchBroker(bus, supervisor, of: configuration.node) } },
+                Task { if let vigil { await vigil.watch() } },
             ]
-            await shutdown.wait()
-            logger.info("stopping", metadata: ["reason": "\(shutdown.reason ?? "")"])
-            for task in watching { task.cancel() }
         }
+        await shutdown.wait()
+        logger.info("stopping", metadata: ["reason": "\(shutdown.reason ?? "")"])
+        for task in watching { task.cancel() }
         await supervisor.stop(.workers)
         await supervisor.stop(.services)
         await bus.stop()
         await supervisor.stop(.broker)
-        return exit
     }
 
-    /// Until the task is cancelled: starts an embedded broker anew that hangs.
-    private func watchBroker(_ bus: BusClient, _ supervisor: Supervisor, of node: NodeID) async {
-        let watch = Mutex(BrokerWatch())
-        let listener = Task { [logger] in
-            for await input in bus.inputs {
-                switch input {
-                case .connected: watch.withLock { $0.connected() }
-                case .disconnected(.takenOver):
-                    watch.withLock { $0.takenOver() }
-                    logger.error(
-                        "another node has this name; a broker that hangs is no longer noticed",
-                        metadata: ["node": "\(node)"])
-                case .disconnected(.lost), .disconnected(.refused):
-                    watch.withLock { $0.lost(at: ServiceClock.now().monotonic) }
-                case .message, .outboxOverflowed: break
-                }
+    private func brokerSpec(_ broker: EmbeddedBroker, _ plan: NodePlan) -> ChildSpec {
+        var spec = plan.broker(broker)
+        spec.mend = { [logger] exit in
+            do throws(CodedError) {
+                guard let aside = try broker.moveDamageAside(after: exit, now: ServiceClock.now().wall) else { return }
+                logger.error(
+                    "the broker does not start with what it had kept; it begins anew", metadata: ["kept": "\(aside)"])
+            } catch {
+                logger.error("the broker's data cannot be moved aside", metadata: ["reason": "\(error)"])
             }
         }
-        defer { listener.cancel() }
-        while (try? await Task.sleep(for: BeatWatch.every)) != nil {
-            let startedAt = await supervisor.startedAt("broker")
-            let now = ServiceClock.now().monotonic
-            if watch.withLock({ $0.isHung(startedAt: startedAt, at: now) }) { await supervisor.fellSilent("broker") }
-        }
+        return spec
     }
 
     /// The supervisor is a service of the node and says so on the bus.
@@ -140,30 +126,5 @@ struct NodeRun: Sendable {
         return BusClient(
             settings: settings, presences: [context.presence], now: { ServiceClock.now().wall },
             logger: logger)
-    }
-
-    /// Whether the broker took a connection in time. A broker that cannot live is given up sooner.
-    private func answers(_ broker: EmbeddedBroker, _ bus: BusClient, _ supervisor: Supervisor) async -> Bool {
-        let deadline = ServiceClock.now().monotonic + Self.brokerWithin
-        @Sendable func mayWait() async -> Bool {
-            guard await !supervisor.isHopeless("broker"), !shutdown.isRequested,
-                ServiceClock.now().monotonic < deadline
-            else { return false }
-            return (try? await Task.sleep(for: .milliseconds(20))) != nil
-        }
-        while !broker.listens { guard await mayWait() else { return false } }
-        bus.start()
-        let connected = Task {
-            for await input in bus.inputs {
-                if case .connected = input { return true }
-            }
-            return false
-        }
-        let limit = Task {
-            while await mayWait() {}
-            connected.cancel()
-        }
-        defer { limit.cancel() }
-        return await connected.value
     }
 }

@@ -5,7 +5,7 @@ internal import Logging
 internal import ServiceKit
 
 /// One child of the node, as it is started.
-struct ChildSpec: Sendable, Hashable {
+struct ChildSpec: Sendable {
     /// Stages start in this order and stop in the reverse one.
     enum Stage: Int, Sendable, Hashable, CaseIterable {
         case broker, services, workers
@@ -20,6 +20,8 @@ struct ChildSpec: Sendable, Hashable {
     var beats = true
     /// Lines of its output that hold one of these are left out of the log.
     var mutedLines: [String] = []
+    /// Called with each of its ends, on a thread of its own, before it is started again: to mend what keeps it down.
+    var mend: (@Sendable (ChildExit) -> Void)?
 }
 
 /// Keeps the processes of one node running. Owns every child's `ChildMachine` and process and performs the machine's
@@ -160,7 +162,10 @@ actor Supervisor {
                 onLine: { line in
                     if !spec.mutedLines.contains(where: { line.contains($0) }) { output("[\(name)] \(line)") }
                 },
-                onExit: { exit in Task { await self.ended(name, exit) } })
+                onExit: { exit in
+                    spec.mend?(exit)
+                    Task { await self.ended(name, exit) }
+                })
             children[name]?.process = process
             deliver(.started, to: name)
             logger.info("child started", metadata: ["child": "\(name)", "pid": "\(process.pid)"])
