@@ -13,7 +13,7 @@ struct UpTests {
         private var run: String { fixture.folder + "/state/run" }
 
         init() throws {
-            port = try CommandFixture.freePort()
+            port = try MosquittoBroker.freePort()
             fixture = try CommandFixture(
                 """
                 node: test
@@ -80,7 +80,7 @@ struct UpTests {
 
     @Test("A state folder with spaces in its path is no hindrance, with a password neither")
     func spaces() async throws {
-        let port = try CommandFixture.freePort()
+        let port = try MosquittoBroker.freePort()
         let fixture = try CommandFixture(
             """
             node: test
