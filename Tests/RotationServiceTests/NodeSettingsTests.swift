@@ -1,6 +1,8 @@
 import ClusterConfig
 import Domain
+import Foundation
 import RotationServiceCore
+import TestSupport
 import Testing
 
 @testable import RotationServiceShell
@@ -10,13 +12,14 @@ import Testing
     private let fleet = RetentionLimits(
         maxAge: .seconds(30 * 86_400), maxSize: ByteCount(1000), minFree: ByteCount(10))
 
-    private func settings(_ cameras: [(name: String, path: String, retention: RetentionLimits)]) throws -> NodeSettings
-    {
+    private func settings(
+        main: String = "/main", _ cameras: [(name: String, path: String, retention: RetentionLimits)]
+    ) throws -> NodeSettings {
         let node = NodeID(unchecked: "node")
         let source = try SourceAddress("test://pattern")
         return NodeSettings(
             ClusterConfiguration(
-                node: node, stateDir: "/state", storage: StorageSettings(path: "/main", retention: fleet),
+                node: node, stateDir: "/state", storage: StorageSettings(path: main, retention: fleet),
                 cameras: cameras.map { camera in
                     CameraConfiguration(
                         id: CameraID(unchecked: camera.name), source: source, node: node,
@@ -47,5 +50,24 @@ import Testing
         ])
         #expect(limits("/main", settings)?.minFree == ByteCount(50))
         #expect(limits("/disk2", settings)?.minFree == ByteCount(70))
+    }
+
+    @Test(arguments: [true, false]) func twoNamesOfOneFolderAreOneRoom(isMade: Bool) throws {
+        let disk = try Scratch.folder()
+        defer { try? FileManager.default.removeItem(atPath: disk) }
+        try FileManager.default.createSymbolicLink(atPath: disk + "/link", withDestinationPath: disk)
+        let main = disk + "/recordings"
+        if isMade { try FileManager.default.createDirectory(atPath: main, withIntermediateDirectories: false) }
+        let free = RetentionLimits(minFree: ByteCount(50))
+        let settings = try settings(
+            main: main,
+            [
+                ("a", main, RetentionLimits()), ("b", disk + "/link/recordings", free),
+                ("c", disk + "/link/others", RetentionLimits()), ("d", disk + "/others", RetentionLimits()),
+            ])
+        let (first, second) = (StorageFolder(main), StorageFolder(disk + "/link/others"))
+        #expect(settings.folders.map(\.folder) == [first, second])
+        #expect(settings.cameras.map(\.folder) == [first, first, second, second])
+        #expect(limits(main, settings)?.minFree == ByteCount(50))
     }
 }
