@@ -41,6 +41,10 @@ extension NodeTests {
                     return try cluster.files("front").count >= before + 3
                 }
                 #expect(newer.exitStatus() == nil, "the newer one waits")
+                try await eventually("it says what it waits for") {
+                    try String(contentsOfFile: "\(cluster.folder)/newer.log", encoding: .utf8)
+                        .contains("another process holds the camera's folder")
+                }
                 let begin = Date()
                 kill(broker, SIGCONT)
                 try await takesOver(newer, from: older, cluster)
@@ -59,9 +63,11 @@ extension NodeTests {
         private func takesOver(_ newer: ChildProcess, from older: Int32, _ cluster: Cluster) async throws {
             let session = try #require(cluster.recording("front")?.session)
             try await eventually("the newer one writes", within: .seconds(30)) {
-                let writers = [older, newer.pid].filter { !ProcessTable.openSegments($0).isEmpty }
-                #expect(writers.count < 2, "both write")
-                return writers == [newer.pid]
+                // The newer one first: what it writes now, the older one must have let go of before.
+                let newerWrites = !ProcessTable.openSegments(newer.pid).isEmpty
+                let olderWrites = !ProcessTable.openSegments(older).isEmpty
+                #expect(!(newerWrites && olderWrites), "both write")
+                return newerWrites && !olderWrites
             }
             // The folder is free a moment before the process has ended.
             try await eventually("the older one ends", within: .seconds(20)) { !ProcessTable.isAlive(older) }

@@ -32,16 +32,23 @@ final class CameraFolder: Sendable {
 
     /// Creates the folder if need be and waits for its lock: an older worker that was just fenced may still be
     /// finishing its last file.
-    func take() throws(CodedError) {
+    /// - Parameter onWait: called once if another process holds the lock.
+    func take(onWait: () -> Void) throws(CodedError) {
         let isMount = Self.isMount(storage)
         if held.withLock({ $0?.isMount ?? false }), !isMount { throw Self.away(storage) }
         do throws(CodedError) {
             try AtomicFile.createFolder(path)
-            let lock = try FileLock.wait(lockPath)
+            let lock = try takeLock(onWait)
             held.withLock { $0 = Held(lock: lock, isMount: isMount) }
         } catch {
             throw Self.ofStorage(error)
         }
+    }
+
+    private func takeLock(_ onWait: () -> Void) throws(CodedError) -> FileLock {
+        if let lock = try FileLock.take(lockPath) { return lock }
+        onWait()
+        return try FileLock.wait(lockPath)
     }
 
     /// Throws `storageFailed` if the path leads to another folder than the one that is locked.
@@ -52,9 +59,9 @@ final class CameraFolder: Sendable {
     }
 
     /// Writes and syncs a small file and removes it: whether the disk takes files again. A folder that was replaced is
-    /// taken anew.
-    func probe() throws(CodedError) {
-        do { try check() } catch { try take() }
+    /// taken anew, with `onWait` as there.
+    func probe(onWait: () -> Void) throws(CodedError) {
+        do { try check() } catch { try take(onWait: onWait) }
         let name = "\(path)/.probe"
         let file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw Self.refusal(errno, "cannot create \(name)") }

@@ -94,7 +94,7 @@ package struct CaptureWorker {
     private func takeFolder() {
         BlockingThread.start("folder-lock") { [inbox, logger, folder] in
             do throws(CodedError) {
-                try folder.take()
+                try folder.take { Self.tellWait(folder, logger) }
                 inbox.put(.folderTaken)
             } catch {
                 logger.error("folder not usable", metadata: ["folder": "\(folder.path)", "error": "\(error)"])
@@ -106,10 +106,14 @@ package struct CaptureWorker {
         }
     }
 
+    private static func tellWait(_ folder: CameraFolder, _ logger: Logger) {
+        logger.warning("another process holds the camera's folder; waiting", metadata: ["folder": "\(folder.path)"])
+    }
+
     private func probeStorage() {
         BlockingThread.start("probe") { [inbox, logger, folder] in
             do throws(CodedError) {
-                try folder.probe()
+                try folder.probe { Self.tellWait(folder, logger) }
                 inbox.put(.happened(.storageProbed(nil)))
             } catch {
                 logger.error("storage still fails", metadata: ["error": "\(error)"])
