@@ -58,8 +58,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         // SQLite for the ledger: WAL, migrations, prepared statements.
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        // The HTTP server of the config-writer's hook address. It brings no event-loop library with it. Before its 1.0 a
-        // minor version may break what used the one before.
+        // The HTTP server of the config-writer's hook address. It brings no event-loop library with it. Before its 1.0
+        // a minor version may break what used the one before.
         .package(url: "https://github.com/swhitty/FlyingFox", .upToNextMinor(from: "0.27.1")),
     ],
     targets: [
