@@ -56,8 +56,8 @@ final class HTTPSocket: Sendable {
     }
 
     /// After an answer to what was not read to its end: a close with bytes that nobody read resets the connection, and
-    /// the answer may be lost on its way (RFC 9112 section 9.6). So the other side hears the end first, and what it still
-    /// sends is thrown away until it closes too, for a moment.
+    /// the answer may be lost on its way (RFC 9112 section 9.6). So the other side hears the end first, and what it
+    /// still sends is thrown away until it closes too, for a moment.
     func lingerBeforeClose() {
         shutdown(descriptor, Int32(SHUT_WR))
         let deadline = ServiceClock.now().monotonic + limits.linger

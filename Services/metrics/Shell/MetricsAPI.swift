@@ -185,8 +185,8 @@ struct MetricsAPI: Sendable {
         }
     }
 
-    /// RFC 9110 section 14. A range of a file that has changed since is answered with the whole of it; whether the asker
-    /// has the file already is asked before (section 13.2.2), and only a GET has ranges (section 14.2).
+    /// RFC 9110 section 14. A range of a file that has changed since is answered with the whole of it; whether the
+    /// asker has the file already is asked before (section 13.2.2), and only a GET has ranges (section 14.2).
     private static func video(_ file: ServedFile, isOpen: Bool, _ head: HTTPRequestHead) -> HTTPAnswer {
         let tag = "\"\(file.size)-\(String(file.modified, radix: 16))\""
         let isSame = head.header("if-range").map { $0 == tag } ?? true
