@@ -55,7 +55,8 @@ extension NodeTests {
                     revision: 1, node: NodeID(unchecked: "barn"), source: "test://pattern", groups: [],
                     record: "on_request", prerollSeconds: 0, audio: false,
                     rotation: CameraConfigState.Rotation(intervalSeconds: 1800, align: .clock),
-                    closeAfterSeconds: CameraConfigState.CloseAfter(recording: 10, viewing: 10, snapshot: 10), secrets: [])
+                    closeAfterSeconds: CameraConfigState.CloseAfter(recording: 10, viewing: 10, snapshot: 10),
+                    secrets: [])
                 cluster.bus.publish(shed, to: CameraID(unchecked: "shed"))
                 let seen = try await python(
                     "Tests/Dashboard/dashboard.py", "http://127.0.0.1:\(cluster.http)", "--read-only", "--token", token,
