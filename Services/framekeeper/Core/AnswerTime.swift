@@ -1,8 +1,8 @@
 internal import BusContract
 package import Domain
 
-/// How long a person's command waits for a camera's answer: longer than the worker takes until it says by itself what is
-/// wrong, so that its own sentence arrives.
+/// How long a person's command waits for a camera's answer: longer than the worker takes until it says by itself what
+/// is wrong, so that its own sentence arrives.
 package enum AnswerTime {
     package enum Wish: Sendable, Hashable, CaseIterable {
         case startRecording, stopRecording, rotate, view, snapshot

@@ -1,7 +1,7 @@
 package import Domain
 
-/// Who of a group has answered a command, and who has not. An answer names its camera; a refusal does not, so that after
-/// one it is known how many are silent, but not always which.
+/// Who of a group has answered a command, and who has not. An answer names its camera; a refusal does not, so that
+/// after one it is known how many are silent, but not always which.
 package struct GroupAnswers: Sendable, Hashable {
     /// The group by the configuration; other nodes may know more of it.
     private let known: [CameraID]

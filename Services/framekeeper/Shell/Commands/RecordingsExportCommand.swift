@@ -64,8 +64,8 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
             try terminal.print(json: report)
         } else {
             terminal.print(
-                "\(report.file): \(report.frames) frames, \(report.durationSeconds.asTime), \(ByteCount(report.bytes)), "
-                    + "from \(report.segments) files"
+                "\(report.file): \(report.frames) frames, \(report.durationSeconds.asTime), "
+                    + "\(ByteCount(report.bytes)), from \(report.segments) files"
                     + (report.sessions > 1 ? " of \(report.sessions) sessions" : ""))
         }
         return .done
