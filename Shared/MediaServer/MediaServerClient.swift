@@ -82,6 +82,11 @@ package final class MediaServerClient: Sendable {
         _ = try await send("DELETE", "/v3/config/paths/delete/\(try Self.checked(name))", nil)
     }
 
+    /// An empty change: accepted wherever the server accepts any, and without an effect.
+    package func changeNothing() async throws(MediaServerFault) {
+        _ = try await send("PATCH", "/v3/config/global/patch", [:])
+    }
+
     // MARK: The exchange
 
     private func list<Item: Decodable>(_ path: String) async throws(MediaServerFault) -> [Item] {

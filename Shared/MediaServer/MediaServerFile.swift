@@ -35,17 +35,22 @@ package struct MediaServerFile: Sendable {
     }
 
     /// Makes the file hold these paths of ours and no others. Writes nothing if it does already.
-    /// - Parameter keeping: paths in use, which stay as they stand.
+    /// - Parameters:
+    ///   - keeping: paths in use, which stay as they stand.
+    ///   - refused: paths that the server does not take, which are not put in.
+    ///   - rereads: writes in any case, so that the server reads the file again.
     /// - Throws: `conflict` if the file cannot be edited safely, `unauthorized`, `storage_full`, `storage_failed`.
-    package func update(_ paths: [PathSettings], keeping: Set<String> = []) throws(CodedError) -> Report {
+    package func update(
+        _ paths: [PathSettings], keeping: Set<String> = [], refused: Set<String> = [], rereads: Bool = false
+    ) throws(CodedError) -> Report {
         for _ in 0..<Self.roundsMax {
             let target = try resolved()
             let before = try Snapshot(target)
             let text = try ServerText(before.bytes, name: path, node: node)
-            let edit = try text.edited(paths, keeping: keeping)
+            let edit = try text.edited(paths, keeping: keeping, refused: refused)
             var report = Report(
                 isWritten: false, replaced: edit.replaced, kept: edit.kept, unknownKeys: edit.unknownKeys)
-            guard edit.bytes != before.bytes else { return report }
+            guard edit.bytes != before.bytes || rereads else { return report }
             waitSince(before.changedAt)
             guard try Snapshot.identity(target) == before.identity else { continue }
             report.backup = try backUp(text.foreignBytes, before, beside: target)

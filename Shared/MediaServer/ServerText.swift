@@ -44,8 +44,14 @@ package struct ServerText: Sendable {
     package var foreignBytes: [UInt8] { lines.bytes }
 
     /// The text with `paths` in it, in place of those that we put there before.
-    /// - Parameter keeping: paths in use, which stay as they stand if they stand there.
-    package func edited(_ paths: [PathSettings], keeping: Set<String> = []) throws(CodedError) -> Edit {
+    /// - Parameters:
+    ///   - keeping: paths in use, which stay as they stand if they stand there.
+    ///   - refused: paths that the server does not take, which also stay as they stand, be it nowhere.
+    package func edited(
+        _ paths: [PathSettings], keeping: Set<String> = [], refused: Set<String> = []
+    ) throws(CodedError) -> Edit {
+        let paths = paths.filter { !refused.contains($0.name) || ownEntry($0.name) != nil }
+        let keeping = keeping.union(refused)
         var text = self
         let before = try text.parsed()
         try refuseFaults(of: before)

@@ -71,14 +71,33 @@ struct MediaServerCoreTests {
 
     @Test mutating func aPulledPathIsInUseWhileItsCameraIsRecorded() {
         core.configure(kind: .pulled)
-        core.handle(.streamReported(Self.front, StreamState.LeaseCounts(recording: 1)))
-        core.look(ready: true, standings: ["front": .differs(["source"])])
+        core.handle(.streamReported(Self.front, StreamState.LeaseCounts(recording: 1), isRunning: true))
+        core.look(ready: true, standings: ["front": .differs(["rtspTransport"])])
         #expect(core.requests == [])
         #expect(core.published?.waiting == ["front"])
         // One that does not deliver is repaired: nobody can lose it.
         core.wake()
         core.look(ready: false)
         #expect(core.requests == [.change(.replace("front"))])
+    }
+
+    /// The worker is to go over to the new source; it and its leases must not keep it at the old one. A player may.
+    @Test mutating func anotherSourceIsSetThoughTheWorkerReadsTheOldOne() {
+        core.configure(kind: .pulled)
+        core.handle(.streamReported(Self.front, StreamState.LeaseCounts(recording: 1), isRunning: true))
+        core.look(viewers: 2, standings: ["front": .differs(["source"])])
+        #expect(core.requests == [])
+        #expect(core.published?.waiting == ["front"])
+        core.wake()
+        core.look(viewers: 1)
+        #expect(core.requests == [.change(.replace("front"))])
+    }
+
+    @Test mutating func aPlayerAloneKeepsTheSourceThatItWatches() {
+        core.configure(kind: .pulled)
+        core.handle(.streamReported(Self.front, StreamState.LeaseCounts(), isRunning: false))
+        core.look(viewers: 1, standings: ["front": .differs(["source"])])
+        #expect(core.requests == [])
     }
 
     @Test mutating func poisonInAnotherPathIsFoundAndTakenOut() {
@@ -191,25 +210,83 @@ struct MediaServerCoreTests {
     /// Poison in a path that is not ours: reading the file again is what frees the server.
     @Test mutating func aServerThatRefusesEveryChangeHasItsFileWritten() {
         core.configure(hasFile: true)
-        let error = CodedError(.mediaServerUnavailable, "recordPath")
         let begin = core.now
         core.look(standings: [:])
-        while core.now - begin < .seconds(60), !core.requests.contains(.writeFile(keeping: [])) {
-            if core.requests.contains(.change(.replace("front"))) {
-                core.handle(.changed(.replace("front"), MediaServerFailure(.rejected, error)))
-            } else if core.isLooking {
-                core.look(standings: [:])
-            } else {
-                core.wake()
-            }
+        // The path may be bad itself as well, so the server reads the file again without it.
+        let write = MediaServerEffect.writeFile(keeping: [], refused: ["front"], rereads: true)
+        while core.now - begin < .seconds(60), !core.requests.contains(write) {
+            go(standings: [:]) { _ in Self.rejection }
         }
-        #expect(core.requests.contains(.writeFile(keeping: [])))
+        #expect(core.requests.contains(write))
         #expect(core.now - begin >= MediaServerCore.awayMax)
         core.handle(.fileWritten(.success(FileOutcome(isWritten: true))))
         for _ in 0..<100 where !core.isLooking { core.wake() }
         core.look(standings: ["front": .equal])
         #expect(core.published?.mode == .api)
         #expect(core.published?.error == nil)
+    }
+
+    /// In the file it would end the server, and every camera's live view with it.
+    @Test(arguments: [["front"], ["front", "hall"]])
+    mutating func aPathThatIsBadItselfStaysOutOfTheFile(_ names: [String]) {
+        core.configure(names, hasFile: true)
+        core.look(standings: ["hall": .equal])
+        let begin = core.now
+        while core.now - begin < .seconds(300) {
+            #expect(!core.requests.contains { if case .writeFile = $0 { true } else { false } })
+            go(standings: ["hall": .equal]) { $0.name == "front" ? Self.rejection : nil }
+        }
+        #expect(core.published?.error?.message == "recordPath" && core.published?.mode == .api)
+        // What was refused stays refused under another login.
+        core.configure(names, hasFile: true, server: 1)
+        let write = MediaServerEffect.writeFile(keeping: [], refused: ["front"])
+        while core.now - begin < .seconds(330), !core.requests.contains(write) {
+            if core.isLooking { core.fail(.denied) } else { core.wake() }
+        }
+        #expect(core.requests.contains(write))
+        core.handle(.fileWritten(.success(FileOutcome(isWritten: true))))
+        // Other settings are another matter.
+        core.configure(names, hasFile: true, server: 1, settings: 1)
+        #expect(core.requests.contains(.writeFile(keeping: [])))
+    }
+
+    private static let rejection = MediaServerFailure(.rejected, CodedError(.mediaServerUnavailable, "recordPath"))
+
+    /// One step of the Core, of a server that answers with these settings and refuses what `refuses` says.
+    private mutating func go(
+        standings: [String: PathStanding], refuses: (PathChange) -> MediaServerFailure?
+    ) {
+        for case .change(let change) in core.requests {
+            return core.handle(.changed(change, refuses(change)))
+        }
+        if core.isLooking { core.look(standings: standings) } else { core.wake() }
+    }
+
+    /// A wrong password may have opened the breaker for half a minute; the right one is tried at once.
+    @Test mutating func anotherLoginIsTriedAtOnceAndWithoutAnotherWriteOfTheFile() {
+        core.configure(hasFile: true)
+        var isWritten = false
+        for _ in 0..<200 where !isWritten || core.isLooking {
+            if core.isLooking { core.fail(.denied) } else { core.wake() }
+            guard core.requests.contains(.writeFile(keeping: [])) else { continue }
+            isWritten = true
+            core.handle(.fileWritten(.success(FileOutcome(isWritten: true))))
+        }
+        #expect(core.published?.breaker == .open && core.published?.mode == .static && !core.isLooking)
+        core.configure(hasFile: true, server: 1)
+        #expect(core.requests == [.look(.everything)])
+        core.look(standings: ["front": .equal])
+        #expect(core.requests == [])
+        #expect(core.published?.mode == .api && core.published?.breaker == .closed && core.published?.error == nil)
+    }
+
+    @Test mutating func whatWasAskedUnderTheOldLoginIsAskedAgain() {
+        core.configure()
+        core.handle(.lookCommanded(nil, LookToken(number: 1)))
+        core.configure(server: 1)
+        #expect(core.requests == [.look(.everything)])
+        core.look(viewers: 3, standings: ["front": .equal])
+        #expect(core.replies.first?.paths["front"]?.viewers == 3)
     }
 
     @Test mutating func withoutAFileThereIsNoFallback() {
@@ -220,6 +297,28 @@ struct MediaServerCoreTests {
         }
         #expect(core.published?.mode == .api)
         #expect(core.published?.reachable == false)
+    }
+
+    /// Their number alone would hide the newcomer, who waits for a key frame.
+    @Test mutating func aReaderWhoTookTheOthersPlaceShows() {
+        func told(_ core: MediaServerUnderTest) -> [Int] {
+            core.effects.compactMap { if case .publish(let state) = $0 { state.paths["front"]?.viewers } else { nil } }
+        }
+        core.configure()
+        core.look(viewers: 2, readers: ["a", "b"], standings: ["front": .equal])
+        #expect(told(core) == [2])
+        core.wake()
+        core.look(viewers: 2, readers: ["b", "c"])
+        #expect(told(core) == [1, 2])
+        core.wake()
+        core.look(viewers: 1, readers: ["d"])
+        #expect(told(core) == [0, 1])
+        core.wake()
+        core.look(viewers: 2, readers: ["d", "e"])
+        #expect(told(core) == [2])
+        core.wake()
+        core.look(viewers: 1, readers: ["e"])
+        #expect(told(core) == [1])
     }
 
     @Test mutating func bytesAloneAreNotPublishedAtEveryLook() {
@@ -247,80 +346,4 @@ struct MediaServerCoreTests {
         #expect(core.refusals == [.notReady])
         #expect(core.wakeAt == nil)
     }
-}
-
-/// The Core with its clock, and the last effects.
-struct MediaServerUnderTest {
-    private var core = MediaServerCore(node: NodeID(unchecked: "attic"), seed: 7)
-    private(set) var now = MonotonicTime(nanoseconds: 1_000_000_000)
-    private(set) var effects: [MediaServerEffect] = []
-    private(set) var wakeAt: MonotonicTime?
-    private(set) var published: MediaServerState?
-    private(set) var isLooking = false
-
-    mutating func handle(_ event: MediaServerEvent) {
-        effects = core.handle(event, at: now)
-        for effect in effects {
-            switch effect {
-            case .wake(let time): wakeAt = time
-            case .publish(let state): published = state
-            case .look: isLooking = true
-            default: break
-            }
-        }
-    }
-
-    mutating func configure(
-        _ names: [String] = ["front"], kind: PathWish.Kind = .published, hasFile: Bool = false
-    ) {
-        let paths = names.map { name in
-            (name, PathWish(camera: CameraID(unchecked: name), kind: kind, startTimeout: .seconds(15)))
-        }
-        handle(.configured(MediaServerWish(paths: Dictionary(uniqueKeysWithValues: paths), hasFile: hasFile)))
-    }
-
-    /// Lets the time pass until the Core wants to be woken.
-    mutating func wake() {
-        now = max(now, wakeAt ?? now)
-        wakeAt = nil
-        handle(.woke)
-    }
-
-    mutating func look(
-        started: String = "once", ready: Bool = false, viewers: Int = 0, bytes: UInt64 = 0,
-        traffic: [String: MediaServerState.Path]? = nil, standings: [String: PathStanding]? = nil
-    ) {
-        isLooking = false
-        let path = MediaServerState.Path(ready: ready || viewers > 0, viewers: viewers, bytes: bytes)
-        let look = MediaServerLook(
-            version: "v1", started: started, traffic: traffic ?? ["front": path], standings: standings)
-        now = now + .milliseconds(2)
-        handle(.looked(.success(look)))
-    }
-
-    mutating func fail(_ kind: MediaServerFailure.Kind) {
-        isLooking = false
-        now = now + .milliseconds(2)
-        handle(.looked(.failure(MediaServerFailure(kind, CodedError(.mediaServerUnavailable, "\(kind)")))))
-    }
-
-    /// What goes to the server, the file and the workers.
-    var requests: [MediaServerEffect] {
-        effects.filter { effect in
-            switch effect {
-            case .look, .change, .writeFile, .startViewing, .stopViewing: true
-            case .publish, .withdraw, .reply, .refuse, .note, .wake: false
-            }
-        }
-    }
-
-    var replies: [MediaServerResult] {
-        effects.compactMap { if case .reply(_, let result) = $0 { result } else { nil } }
-    }
-
-    var refusals: [ErrorCode] {
-        effects.compactMap { if case .refuse(_, let error) = $0 { error.code } else { nil } }
-    }
-
-    var states: Int { effects.filter { if case .publish = $0 { true } else { false } }.count }
 }

@@ -122,6 +122,22 @@ struct ServerTextTests {
         #expect(throws: CodedError.self) { try edit(text) }
     }
 
+    /// What the server has refused is not put in, and what it once took stays.
+    @Test func aRefusedPathIsNotPutIn() throws {
+        let front = PathSettings(name: "front", values: ["source": .text("publisher")])
+        let bad = PathSettings(name: "bad", values: ["source": .text("rtsp://u:pa#ss@h/x")])
+        func edit(_ bytes: [UInt8], _ paths: [PathSettings], refused: Set<String>) throws -> ServerText.Edit {
+            try ServerText(bytes, name: "mediamtx.yml", node: NodeID(unchecked: "attic")).edited(
+                paths, refused: refused)
+        }
+        let without = try edit(Array("api: yes\n".utf8), [bad, front], refused: ["bad"])
+        #expect(without.bytes.text.contains("front") && !without.bytes.text.contains("bad") && without.kept == [])
+        let good = PathSettings(name: "bad", values: ["source": .text("rtsp://h/y")])
+        let before = try edit(Array("api: yes\n".utf8), [good, front], refused: [])
+        let after = try edit(before.bytes, [bad, front], refused: ["bad"])
+        #expect(after.bytes == before.bytes && after.kept == ["bad"])
+    }
+
     @Test func anUnknownKeyIsOfANewerServer() throws {
         let edited = try edit("someNewKey: 5\npaths:\n  cam:\n    otherNewKey: x\n")
         #expect(edited.unknownKeys == ["someNewKey", "paths.cam.otherNewKey"])

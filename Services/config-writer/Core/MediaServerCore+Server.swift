@@ -20,7 +20,7 @@ extension MediaServerCore {
     private mutating func succeeded(
         _ look: MediaServerLook, _ depth: LookDepth, at now: MonotonicTime
     ) -> [MediaServerEffect] {
-        var effects: [MediaServerEffect] = []
+        var effects = readersReplaced(by: look.readers)
         let isOther = started != look.started
         if failure != nil || started == nil {
             effects.append(.note(.reached(version: look.version)))
@@ -57,6 +57,21 @@ extension MediaServerCore {
         return effects
     }
 
+    /// A reader who came while another left does not show in their number, and a rise of the number is how a worker
+    /// knows that somebody waits for a key frame: who has stayed is said first.
+    private mutating func readersReplaced(by now: [String: Set<String>]) -> [MediaServerEffect] {
+        defer { readers = now }
+        guard var state = published else { return [] }
+        for (name, path) in state.paths {
+            guard let now = now[name], let before = readers[name] else { continue }
+            let stayed = now.intersection(before).count
+            if stayed < now.count, now.count <= path.viewers { state.paths[name]?.viewers = stayed }
+        }
+        guard state != published else { return [] }
+        published = state
+        return [.publish(state)]
+    }
+
     /// Until the next look.
     private var pause: Duration {
         if wantsEverything || book.isSettling { return PathBook.settlePause }
@@ -85,7 +100,7 @@ extension MediaServerCore {
         breaker.failed(failure.kind, at: now, chance: chance.draw())
         lookAt = now
         wantsEverything = true
-        traffic = [:]
+        (traffic, readers) = ([:], [:])
         return (isNew ? [.note(.lost(failure.error))] : []) + refuseAskers(failure.error)
     }
 
@@ -99,6 +114,7 @@ extension MediaServerCore {
         guard let failure else {
             breaker.succeeded()
             book.accepted(change, at: now)
+            rejectedSince = nil
             wantsEverything = true
             lookAt = min(lookAt ?? now, now + PathBook.settlePause)
             return []
@@ -107,8 +123,10 @@ extension MediaServerCore {
         breaker.succeeded()
         let before = book.rejection
         book.rejected(change, failure.error, at: now)
-        rejectedSince = rejectedSince ?? now
-        return before == failure.error ? [] : [.note(.rejected(change.name, failure.error))]
+        // A path that is bad itself would be the server's end in its file; the file only helps against foreign poison.
+        rejectedSince = book.isPoisonedElsewhere ? rejectedSince ?? now : nil
+        guard before != failure.error, change != .nothing else { return [] }
+        return [.note(.rejected(change.name, failure.error))]
     }
 
     // MARK: The server's own file
@@ -125,6 +143,7 @@ extension MediaServerCore {
     mutating func fallBack(at now: MonotonicTime) -> [MediaServerEffect] {
         var effects: [MediaServerEffect] = []
         if let due = fallBackAt, due <= now {
+            isRereading = rejectedSince.map { $0 + Self.awayMax <= now } ?? false
             mode = .static
             fileAt = now
             // Reading the file again also frees the server of a refused change that stayed behind.
@@ -135,7 +154,7 @@ extension MediaServerCore {
         isWriting = true
         self.fileAt = nil
         let used = (wish?.paths ?? [:]).filter { demand.isLeased($0.value.camera) || isUsed($0.key, $0.value, at: now) }
-        return effects + [.writeFile(keeping: Set(used.keys))]
+        return effects + [.writeFile(keeping: Set(used.keys), refused: book.refused, rereads: isRereading)]
     }
 
     mutating func fileWritten(_ result: Result<FileOutcome, CodedError>, at now: MonotonicTime) -> [MediaServerEffect] {
@@ -149,6 +168,8 @@ extension MediaServerCore {
         case .success(let outcome):
             fileError = nil
             fileKept = outcome.kept
+            if isRereading { book.reread() }
+            isRereading = false
             if outcome.isWritten { wantsEverything = true }
             return []
         }

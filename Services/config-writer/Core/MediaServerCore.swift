@@ -53,7 +53,10 @@ package struct MediaServerCore: Hashable, Sendable {
     var version: String?
     var started: String?
     var traffic: [String: MediaServerState.Path] = [:]
+    var readers: [String: Set<String>] = [:]
     var streamLeases: [CameraID: StreamState.LeaseCounts] = [:]
+    /// Cameras whose workers read their sources; at a pulled path such a worker is one of the viewers.
+    var running: Set<CameraID> = []
     var lookAt: MonotonicTime?
     var lookedAt: MonotonicTime?
     var readAt: MonotonicTime?
@@ -65,9 +68,12 @@ package struct MediaServerCore: Hashable, Sendable {
     var failure: MediaServerFailure?
     /// Of the present row of failures or refusals.
     var refusedSince: MonotonicTime?
+    /// Since when it takes no change, though none of our paths is to blame.
     var rejectedSince: MonotonicTime?
 
     var isWriting = false
+    /// The file is written to have it read again.
+    var isRereading = false
     var fileAt: MonotonicTime?
     var fileError: CodedError?
     var fileKept: [String] = []
@@ -102,8 +108,8 @@ package struct MediaServerCore: Hashable, Sendable {
         case .leaseAnswered(let camera, let error):
             demand.answered(camera, error, at: now)
             effects = []
-        case .streamReported(let camera, let leases):
-            if wish?.paths[camera.rawValue] != nil { streamLeases[camera] = leases }
+        case .streamReported(let camera, let leases, let isRunning):
+            streamReported(camera, leases, isRunning: isRunning)
             effects = []
         case .viewingReported(let camera, let phase, let isLeased):
             demand.reported(camera, isPublished: phase == .active, isLeased: isLeased, at: now)
@@ -120,15 +126,18 @@ package struct MediaServerCore: Hashable, Sendable {
     // MARK: Events
 
     private mutating func configured(_ wish: MediaServerWish?, at now: MonotonicTime) -> [MediaServerEffect] {
-        let hadServer = self.wish != nil
+        let (hadServer, isOther) = (self.wish != nil, self.wish?.server != wish?.server)
         self.wish = wish
         book.configured(wish?.paths ?? [:])
         streamLeases = streamLeases.filter { wish?.paths[$0.key.rawValue] != nil }
+        running = running.filter { wish?.paths[$0.rawValue] != nil }
         wantsEverything = true
         lookAt = now
         rejectedSince = nil
         fileKept = []
-        if mode == .static { fileAt = now }
+        // Whether another server or login needs the file at all is for the next look to say.
+        if mode == .static { fileAt = isOther ? now + Self.filePeriod : now }
+        if isOther { forgetServer() }
         var effects = demand.configured(Array((wish?.paths ?? [:]).values)).map(MediaServerEffect.init)
         if wish?.hasFile != true {
             mode = .api
@@ -137,12 +146,27 @@ package struct MediaServerCore: Hashable, Sendable {
         }
         if wish == nil {
             effects += refuseAskers(Self.noServer)
-            breaker = Breaker()
-            (failure, refusedSince, lookedAt, readAt, started, published) = (nil, nil, nil, nil, nil, nil)
-            traffic = [:]
+            published = nil
             if hadServer { effects.append(.withdraw) }
         }
         return effects
+    }
+
+    /// Nothing that was learnt holds of another server or login, least of all how long to leave it alone. What is under
+    /// way will not be answered.
+    private mutating func forgetServer() {
+        breaker = Breaker()
+        operation = nil
+        (failure, refusedSince, lookedAt, readAt, started) = (nil, nil, nil, nil, nil)
+        (traffic, readers) = ([:], [:])
+        askers = askersInLook + askers
+        askersInLook = []
+    }
+
+    private mutating func streamReported(_ camera: CameraID, _ leases: StreamState.LeaseCounts, isRunning: Bool) {
+        guard wish?.paths[camera.rawValue] != nil else { return }
+        streamLeases[camera] = leases
+        if isRunning { running.insert(camera) } else { running.remove(camera) }
     }
 
     private static let noServer = CodedError(.notReady, "there is no media server: the section mediamtx is missing")
@@ -208,13 +232,17 @@ package struct MediaServerCore: Hashable, Sendable {
     private mutating func nextChange(at now: MonotonicTime) -> (PathChange, [String])? {
         var book = book
         defer { self.book = book }
-        return book.nextChange(at: now) { name, wish in isUsed(name, wish, at: now) }
+        return book.nextChange(at: now) { name, wish, keys in isUsed(name, wish, keys, at: now) }
     }
 
-    /// Whether a change of the path's settings would cut somebody off.
-    func isUsed(_ name: String, _ wish: PathWish?, at now: MonotonicTime) -> Bool {
+    /// Whether a change of the path's settings, if any are named, would cut somebody off who is to be spared.
+    func isUsed(_ name: String, _ wish: PathWish?, _ keys: [String] = [], at now: MonotonicTime) -> Bool {
         // A path that does not run has nobody on it.
         guard let path = traffic[name] else { return false }
+        if let wish, wish.kind == .pulled, keys.contains("source") {
+            // Its worker is to go over to the other source: the configuration was not applied before that was right.
+            return path.viewers > (running.contains(wish.camera) ? 1 : 0)
+        }
         if path.viewers > 0 { return true }
         guard let wish else { return false }
         switch wish.kind {

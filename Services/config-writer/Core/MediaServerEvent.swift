@@ -15,7 +15,8 @@ package enum MediaServerEvent: Hashable, Sendable {
     case undemanded(CameraID)
     /// Nil: the worker took the lease, or ended it.
     case leaseAnswered(CameraID, CodedError?)
-    case streamReported(CameraID, StreamState.LeaseCounts)
+    /// `isRunning`: the camera's worker reads its source.
+    case streamReported(CameraID, StreamState.LeaseCounts, isRunning: Bool)
     /// `isLeased`: the holder `mediamtx` is among the leases.
     case viewingReported(CameraID, ViewingState.Phase, isLeased: Bool)
     /// Somebody asks for a look now. Nil: at every path.
@@ -29,9 +30,10 @@ package enum MediaServerEffect: Hashable, Sendable {
     case look(LookDepth)
     /// Answered by `changed`.
     case change(PathChange)
-    /// Puts the wanted paths into the server's own file, but for those in use, which stay as they stand there. Answered
+    /// Puts the wanted paths into the server's own file, but for those in use, which stay as they stand there, and for
+    /// those that the server has refused, any of which would end it. `rereads`: also if that changes nothing. Answered
     /// by `fileWritten`.
-    case writeFile(keeping: Set<String>)
+    case writeFile(keeping: Set<String>, refused: Set<String> = [], rereads: Bool = false)
     /// Takes or extends the lease of the holder `mediamtx`. Answered by `leaseAnswered`, as the next.
     case startViewing(CameraID, Duration)
     case stopViewing(CameraID)
@@ -52,9 +54,12 @@ package struct MediaServerWish: Hashable, Sendable {
     package var paths: [String: PathWish]
     /// The server's own file is known.
     package var hasFile: Bool
-    package init(paths: [String: PathWish], hasFile: Bool) {
+    /// Another number is another server, or another login.
+    package var server: Int
+    package init(paths: [String: PathWish], hasFile: Bool, server: Int = 0) {
         self.paths = paths
         self.hasFile = hasFile
+        self.server = server
     }
 }
 
@@ -70,10 +75,13 @@ package struct PathWish: Hashable, Sendable {
     package var kind: Kind
     /// How long a reader is kept waiting for the stream.
     package var startTimeout: Duration
-    package init(camera: CameraID, kind: Kind, startTimeout: Duration) {
+    /// Another number is another set of settings.
+    package var settings: Int
+    package init(camera: CameraID, kind: Kind, startTimeout: Duration, settings: Int = 0) {
         self.camera = camera
         self.kind = kind
         self.startTimeout = startTimeout
+        self.settings = settings
     }
 }
 
@@ -90,15 +98,19 @@ package struct MediaServerLook: Hashable, Sendable {
     /// Another value is another process, which has forgotten what was set.
     package var started: String
     package var traffic: [String: MediaServerState.Path]
+    /// Who reads, by path: ids that the server gives and never gives again.
+    package var readers: [String: Set<String>]
     /// How the settings stand to those that are wanted; nil if they were not read.
     package var standings: [String: PathStanding]?
 
     package init(
-        version: String, started: String, traffic: [String: MediaServerState.Path], standings: [String: PathStanding]?
+        version: String, started: String, traffic: [String: MediaServerState.Path],
+        readers: [String: Set<String>] = [:], standings: [String: PathStanding]?
     ) {
         self.version = version
         self.started = started
         self.traffic = traffic
+        self.readers = readers
         self.standings = standings
     }
 }
@@ -116,10 +128,14 @@ package enum PathChange: Hashable, Sendable {
     /// Makes the path, or sets all of it.
     case replace(String)
     case delete(String)
+    /// Shows whether the server takes any change at all.
+    case nothing
 
+    /// Empty for `nothing`.
     package var name: String {
         switch self {
         case .replace(let name), .delete(let name): name
+        case .nothing: ""
         }
     }
 }

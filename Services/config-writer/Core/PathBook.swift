@@ -29,6 +29,9 @@ struct PathBook: Hashable, Sendable {
         var attempts = 0
         var retryAt: MonotonicTime?
         var rejection: CodedError?
+        /// Refused as it is wanted now. Outlives the server and everything else but other settings: in the server's file
+        /// it would end the server.
+        var isRefused = false
         /// Set again to what it is already, in search of poison.
         var isProbed = false
     }
@@ -45,13 +48,34 @@ struct PathBook: Hashable, Sendable {
     /// Every change is refused with this, whatever it is about: somebody's refused change stayed behind in the server's
     /// stored configuration.
     private var poison: CodedError?
+    /// Every path of ours was tried in vain, or there was none: either the refused one is bad itself, or the server
+    /// takes no change whatever.
+    private var wantsProof = false
+    /// The proof was refused as well: the poison is in a path that is not ours.
+    private(set) var isPoisonedElsewhere = false
 
     // MARK: What is wanted, what there is
 
     mutating func configured(_ wishes: [String: PathWish]) {
+        let before = paths
         paths = wishes.mapValues { Path(wish: $0) }
+        for (name, wish) in wishes where before[name]?.wish.settings == wish.settings {
+            paths[name]?.isRefused = before[name]?.isRefused ?? false
+        }
         leftOvers = [:]
+        forgetPoison()
+    }
+
+    /// The server has read its file again: a refused change that stayed behind in it is gone.
+    mutating func reread() {
+        for name in paths.keys where paths[name]?.rejection != nil { paths[name]?.retryAt = nil }
+        forgetPoison()
+    }
+
+    private mutating func forgetPoison() {
         poison = nil
+        wantsProof = false
+        isPoisonedElsewhere = false
     }
 
     /// Another process answers, or none did for a while: nothing is known.
@@ -65,7 +89,7 @@ struct PathBook: Hashable, Sendable {
             paths[name]?.isProbed = false
         }
         leftOvers = [:]
-        poison = nil
+        forgetPoison()
     }
 
     /// Whether the list of running paths lacks one that was there: the server has read its file again.
@@ -93,7 +117,10 @@ struct PathBook: Hashable, Sendable {
             path.settlesUntil = nil
             path.attempts = 0
             path.retryAt = nil
-            if poison == nil { path.rejection = nil }
+            if poison == nil {
+                path.rejection = nil
+                path.isRefused = false
+            }
             return
         }
         if let until = path.settlesUntil, now < until { return }
@@ -109,12 +136,15 @@ struct PathBook: Hashable, Sendable {
     var isSettling: Bool { paths.values.contains { $0.settlesUntil != nil } }
     var isAllEqual: Bool { paths.values.allSatisfy { $0.standing == .equal } }
     var rejection: CodedError? { poison ?? paths.sorted { $0.key < $1.key }.lazy.compactMap(\.value.rejection).first }
+    var refused: Set<String> { Set(paths.filter(\.value.isRefused).keys) }
     func wish(_ name: String) -> PathWish? { paths[name]?.wish }
 
     // MARK: The next change
 
-    /// - Parameter isUsed: whether somebody would be cut off.
-    mutating func nextChange(at now: MonotonicTime, isUsed: (String, PathWish?) -> Bool) -> (PathChange, [String])? {
+    /// - Parameter isUsed: whether somebody would be cut off by a change of these settings.
+    mutating func nextChange(
+        at now: MonotonicTime, isUsed: (String, PathWish?, [String]) -> Bool
+    ) -> (PathChange, [String])? {
         waiting = []
         var next: (PathChange, [String])?
         for (name, path) in paths.sorted(by: { $0.key < $1.key }) {
@@ -128,7 +158,7 @@ struct PathBook: Hashable, Sendable {
             case .missing: keys = []
             case .differs(let differing): keys = differing
             }
-            if path.standing != .equal, isUsed(name, path.wish) {
+            if path.standing != .equal, isUsed(name, path.wish, keys) {
                 waiting.insert(name)
                 continue
             }
@@ -136,13 +166,13 @@ struct PathBook: Hashable, Sendable {
             next = (.replace(name), keys)
         }
         for (name, leftOver) in leftOvers.sorted(by: { $0.key < $1.key }) {
-            if isUsed(name, nil) {
+            if isUsed(name, nil, []) {
                 waiting.insert(name)
             } else if next == nil, leftOver.retryAt.map({ $0 <= now }) ?? true {
                 next = (.delete(name), [])
             }
         }
-        return next
+        return wantsProof ? (.nothing, []) : next
     }
 
     /// All moments at which a change may become due.
@@ -155,10 +185,13 @@ struct PathBook: Hashable, Sendable {
             paths[name]?.standing = .unknown
             paths[name]?.settlesUntil = now + Self.settleMax
             paths[name]?.rejection = nil
+            paths[name]?.isRefused = false
+        case .nothing: break
         }
-        guard poison != nil else { return }
         // A change went through, so the poison is gone with it.
-        poison = nil
+        let wasProbing = poison != nil
+        forgetPoison()
+        guard wasProbing else { return }
         for name in paths.keys {
             paths[name]?.isProbed = false
             if paths[name]?.rejection != nil { paths[name]?.retryAt = nil }
@@ -179,9 +212,14 @@ struct PathBook: Hashable, Sendable {
                 break
             }
             rejectedOwn(name, error, at: now)
+        case .nothing:
+            wantsProof = false
+            isPoisonedElsewhere = true
         }
-        // Every path of ours was tried in vain: the poison is in a foreign one, or there was none.
-        if !paths.values.contains(where: { $0.standing == .equal && !$0.isProbed }) { poison = nil }
+        if poison != nil, !paths.values.contains(where: { $0.standing == .equal && !$0.isProbed }) {
+            poison = nil
+            wantsProof = true
+        }
     }
 
     private mutating func rejectedOwn(_ name: String, _ error: CodedError, at now: MonotonicTime) {
@@ -189,6 +227,7 @@ struct PathBook: Hashable, Sendable {
         // The same words again after the others were tried: it is this path's own fault, or nobody's whom we may touch.
         let isKnown = path.rejection == error
         path.rejection = error
+        path.isRefused = true
         path.attempts += 1
         path.retryAt = now + Self.again.delay(attempt: path.attempts, chance: 0.5)
         paths[name] = path

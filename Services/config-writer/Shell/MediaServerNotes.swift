@@ -14,6 +14,7 @@ extension MediaServerNote {
         case .repaired(.replace(let path), let keys):
             let what = keys.isEmpty ? "all" : keys.joined(separator: ",")
             logger.info("path set", metadata: ["path": "\(path)", "settings": "\(what)"])
+        case .repaired(.nothing, _): break
         case .repaired(.delete(let path), _): logger.info("path deleted", metadata: ["path": "\(path)"])
         case .waits(let path): logger.info("path in use keeps other settings for now", metadata: ["path": "\(path)"])
         case .rejected(let path, let error):

@@ -94,13 +94,14 @@ struct MediaServerWork {
             return .configured(nil)
         }
         let fleet = PathSettings.Fleet(node: node, publish: settings.publish, hookURL: settings.hookURL)
-        var wish = MediaServerWish(paths: [:], hasFile: settings.configFile != nil)
+        var wish = MediaServerWish(paths: [:], hasFile: settings.configFile != nil, server: generation)
         for camera in cameras {
             guard let path = PathSettings(camera, fleet: fleet) else { continue }
             wanted[path.name] = path
             wish.paths[path.name] = PathWish(
                 camera: camera.id, kind: camera.ingest == .mediaServer ? .pulled : .published,
-                startTimeout: camera.lifecycle.viewing.startTimeout + PathSettings.workerAllowance)
+                startTimeout: camera.lifecycle.viewing.startTimeout + PathSettings.workerAllowance,
+                settings: path.values.hashValue)
         }
         let published = wish.paths.values.filter { $0.kind == .published }.map(\.camera)
         endpoint.configure(settings.publish == .onDemand ? settings.hookListen : nil, cameras: Set(published))
@@ -111,14 +112,13 @@ struct MediaServerWork {
         settings?.api == other?.api && settings?.username == other?.username && settings?.password == other?.password
     }
 
-    private func answered(_ answer: Answer, isCurrent: Bool) -> MediaServerEvent {
-        let stale = MediaServerFailure(
-            .unreachable, CodedError(.mediaServerUnavailable, "the media server's address has just changed"))
+    /// The Core has forgotten the questions to an earlier client.
+    private func answered(_ answer: Answer, isCurrent: Bool) -> MediaServerEvent? {
+        guard isCurrent else { return nil }
         switch answer {
-        case .looked(.success(let reading)): return .looked(isCurrent ? .success(look(reading)) : .failure(stale))
-        case .looked(.failure(let fault)): return .looked(.failure(isCurrent ? MediaServerFailure(fault) : stale))
-        case .changed(let change, let fault):
-            return .changed(change, isCurrent ? fault.map(MediaServerFailure.init) : stale)
+        case .looked(.success(let reading)): return .looked(.success(look(reading)))
+        case .looked(.failure(let fault)): return .looked(.failure(MediaServerFailure(fault)))
+        case .changed(let change, let fault): return .changed(change, fault.map(MediaServerFailure.init))
         }
     }
 
@@ -134,7 +134,9 @@ struct MediaServerWork {
         }
         return MediaServerLook(
             version: reading.info.version, started: reading.info.started,
-            traffic: Dictionary(traffic) { first, _ in first }, standings: standings)
+            traffic: Dictionary(traffic) { first, _ in first },
+            readers: Dictionary(reading.paths.map { ($0.name, Set($0.readers.map(\.id))) }) { first, _ in first },
+            standings: standings)
     }
 
     private func standing(_ path: PathConfiguration) -> PathStanding? {
@@ -147,7 +149,10 @@ struct MediaServerWork {
         if let address = MediaServerCommand.address(from: message.topic) {
             return address == node ? commanded(message) : nil
         }
-        if let (camera, state) = read(message, StreamState.self) { return .streamReported(camera, state.leases) }
+        if let (camera, state) = read(message, StreamState.self) {
+            let isRunning = state.state != .idle && state.state != .failed
+            return .streamReported(camera, state.leases, isRunning: isRunning)
+        }
         if let (camera, state) = read(message, ViewingState.self) {
             let isLeased = state.leases.contains { $0.holder == .mediaServer }
             return .viewingReported(camera, state.state, isLeased: isLeased)
@@ -186,7 +191,8 @@ struct MediaServerWork {
         switch effect {
         case .look(let depth): look(depth)
         case .change(let change): make(change)
-        case .writeFile(let used): writeFile(keeping: used)
+        case .writeFile(let used, let refused, let rereads):
+            writeFile(keeping: used, refused: refused, rereads: rereads)
         case .startViewing(let camera, let duration):
             command(camera, #"{"command":"start","holder":"\#(Holder.mediaServer)","duration":"\#(duration.written)"}"#)
         case .stopViewing(let camera): command(camera, #"{"command":"stop","holder":"\#(Holder.mediaServer)"}"#)
@@ -242,6 +248,7 @@ struct MediaServerWork {
                 switch change {
                 case .delete(let name): try await client.delete(name)
                 case .replace(let name): if let path = wanted[name] { try await client.replace(path) }
+                case .nothing: try await client.changeNothing()
                 }
             } catch {
                 // What is gone need not be deleted.
@@ -251,14 +258,15 @@ struct MediaServerWork {
         }
     }
 
-    private func writeFile(keeping used: Set<String>) {
+    private func writeFile(keeping used: Set<String>, refused: Set<String>, rereads: Bool) {
         guard let path = settings?.configFile else { return }
         let file = MediaServerFile(path: path, node: node)
         Task { [feed, wanted, logger] in
             let result = await BlockingThread.run("mediamtx-file") { () -> Result<FileOutcome, CodedError> in
                 do throws(CodedError) {
                     let report = try file.update(
-                        wanted.values.sorted { $0.name < $1.name }, keeping: used)
+                        wanted.values.sorted { $0.name < $1.name }, keeping: used, refused: refused,
+                        rereads: rereads)
                     report.log(path, to: logger)
                     return .success(FileOutcome(isWritten: report.isWritten, kept: report.kept))
                 } catch {
