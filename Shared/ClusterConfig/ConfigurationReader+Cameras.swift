@@ -21,6 +21,10 @@ extension ConfigurationReader {
                 report("a camera's name is \(Self.nameRule)", path: path, mark: entry.keyMark)
                 return nil
             }
+            guard !MediaServerSettings.namesOfMany.contains(entry.key) else {
+                report("no camera's name, since at a media server it stands for many", path: path, mark: entry.keyMark)
+                return nil
+            }
             return camera(id, Field(node: entry.value, path: path), keyMark: entry.keyMark, fleet: fleet)
         }
     }
@@ -35,7 +39,7 @@ extension ConfigurationReader {
         if fields["source"] == nil { report("source: missing", path: field.path, mark: keyMark) }
         let camera = CameraConfiguration(
             id: id, source: source ?? .testPattern(SourceAddress.TestPattern()), secrets: secrets,
-            ingest: ingest(fields["ingest"], source: source, fleet: fleet),
+            ingest: ingest(fields["ingest"], source: source, at: fields["source"], fleet: fleet),
             node: value(fields["node"], or: fleet.node, expected: Self.nameRule, NodeID.init(rawValue:)),
             groups: groups(fields["groups"]), record: word(fields["record"], or: .onRequest),
             preroll: duration(fields["preroll"], or: .zero, in: .zero...Self.prerollMax),
@@ -58,17 +62,20 @@ extension ConfigurationReader {
         }
     }
 
-    private mutating func ingest(_ field: Field?, source: SourceAddress?, fleet: FleetDefaults) -> Ingest {
+    private mutating func ingest(
+        _ field: Field?, source: SourceAddress?, at sourceField: Field?, fleet: FleetDefaults
+    ) -> Ingest {
         let ingest: Ingest = word(field, or: .worker)
         guard let field, ingest == .mediaServer else { return ingest }
         guard fleet.hasMediaServer else {
             report("there is no media server: add a section mediamtx", at: field)
             return .worker
         }
-        guard case .rtsp? = source else {
+        guard case .rtsp(let url)? = source else {
             if source != nil { report("only for rtsp:// sources", at: field) }
             return .worker
         }
+        if let sourceField, let fault = Self.faultOfPulled(url) { report(fault, at: sourceField) }
         return ingest
     }
 

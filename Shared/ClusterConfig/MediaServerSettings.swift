@@ -43,6 +43,9 @@ package struct MediaServerSettings: Sendable, Hashable {
         self.hookURL = hookURL ?? "http://\(hookListen)"
     }
 
+    /// Names that stand for many paths at the server: no camera can have one.
+    package static let namesOfMany = ["all", "all_others"]
+
     /// A camera's path at the server has the camera's name.
     package func publicAddress(of camera: CameraID) -> String { "\(publicRTSP)/\(camera)" }
     package func address(of camera: CameraID) -> String { "\(rtsp)/\(camera)" }

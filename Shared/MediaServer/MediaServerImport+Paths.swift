@@ -10,12 +10,14 @@ extension MediaServerImport {
         "runOnInitRestart", "runOnReadyRestart", "runOnAvailableRestart", "runOnDemandStartTimeout",
         "runOnDemandCloseAfter", "runOnUnDemand", "disablePublisherOverride",
     ]
-    private static let hooks = ["runOnInit", "runOnDemand", "runOnReady", "runOnAvailable"]
+    /// Commands that may publish. `runOnReady` and `runOnAvailable` run once somebody else does.
+    private static let hooks = ["runOnInit", "runOnDemand"]
+    private static let followers = ["runOnReady", "runOnAvailable"]
     private static let tcpNames = ["automatic", "tcp"]
 
     mutating func readPath(_ entry: YAMLTree.Entry, defaults: YAMLTree) {
         let path = entry.key
-        guard !["all", "all_others"].contains(path), !path.hasPrefix("~") else {
+        guard !MediaServerSettings.namesOfMany.contains(path), !path.hasPrefix("~") else {
             return remark(path, "it stands for many paths; a camera has one", isLoss: true)
         }
         guard let keys = entry.value.entries else {
@@ -45,7 +47,10 @@ extension MediaServerImport {
         let outcome: CommandReading.Outcome
         if source == "publisher" || source.isEmpty {
             guard let command else {
-                remark(path, "somebody else publishes to it; a camera fetches its pictures itself", isLoss: true)
+                let follower = Self.followers.first { value($0)?.text?.isEmpty == false }
+                let reason =
+                    follower.map { "\($0) only runs once somebody publishes" } ?? "somebody else publishes to it"
+                remark(path, "\(reason); a camera fetches its pictures itself", isLoss: true)
                 return nil
             }
             outcome = CommandReading(folder: folder).read(command)

@@ -116,7 +116,8 @@ package struct MediaServerImport: Hashable, Sendable {
         }
         let name = id.drop { $0 == "-" || $0 == "_" }.prefix(CameraID.lengthMax)
         let end = name.lastIndex { $0 != "-" }.map { name.index(after: $0) } ?? name.startIndex
-        return name[..<end].isEmpty ? "camera" : String(name[..<end])
+        let fit = name[..<end].isEmpty ? "camera" : String(name[..<end])
+        return MediaServerSettings.namesOfMany.contains(fit) ? "camera-\(fit)" : fit
     }
 }
 

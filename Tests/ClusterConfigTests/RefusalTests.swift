@@ -21,6 +21,14 @@ struct RefusalTests {
                 "cameras:\n  ../x: {source: test://pattern}",
                 "2:3: cameras.../x: a camera's name is 1 to 63 of a-z, 0-9, '_' and '-', the first a letter or a digit"
             ),
+            (
+                "cameras:\n  all: {source: test://pattern}",
+                "2:3: cameras.all: no camera's name, since at a media server it stands for many"
+            ),
+            (
+                "cameras:\n  all_others: {source: test://pattern}",
+                "2:3: cameras.all_others: no camera's name, since at a media server it stands for many"
+            ),
             ("cameras: [a]", "1:10: cameras: expected a mapping, found a list"),
             ("rotation: 5", "1:11: rotation: expected a mapping, found a single value"),
             ("rotation: {interval: [5]}", "1:22: rotation.interval: expected a single value, found a list"),

@@ -150,10 +150,32 @@ struct ResolutionTests {
             ("mediamtx: {hook_listen: \"9921\"}", "hook_listen"), ("mediamtx: {publish: sometimes}", "publish"),
             ("cameras: {a: {source: \"rtsp://h/x\", ingest: mediamtx}}", "ingest"),
             ("mediamtx:\ncameras: {a: {source: \"test://pattern\", ingest: mediamtx}}", "ingest"),
+            // What RTSP cannot carry.
+            ("mediamtx: {username: \"a:b\", password: x}", "1:22: mediamtx.username"),
+            ("mediamtx: {username: \"\", password: sesame}", "1:22: mediamtx.username"),
+            ("mediamtx: {username: a, password: \(String(repeating: "é", count: 21))}", "1:22: mediamtx.username"),
         ])
     func wrongMediaServer(_ text: String, key: String) throws {
         let errors = try errors(text)
-        #expect(errors.count == 1 && errors[0].contains("\(key):"), "\(errors)")
+        #expect(errors.count == 1 && errors[0].contains("\(key):") && !errors[0].contains("sesame"), "\(errors)")
+    }
+
+    @Test(
+        "A camera that the media server pulls has an address that the server takes",
+        arguments: [
+            ("rtsp://u:pa#ss@10.0.0.9/x", false), ("rtsp://10.0.0.9/%zz", false), ("rtsp://10.0.0.9/a%2", false),
+            ("rtsp://10.0.0.9:port/x", false), ("rtsp://10.0.0.9:70000/x", false), ("rtsp://u@10.0.0.9/x", false),
+            ("rtsp://u:@10.0.0.9/x", false), ("rtsp://u:p/w@10.0.0.9/x", false), ("rtsp://u:p<w@10.0.0.9/x", false),
+            ("rtsp://u:pä@10.0.0.9/x", false), ("rtsp://10.0.0.9/x", true), ("rtsp://cam.lan:8554", true),
+            ("rtsps://u:p%23w@[fe80::1]:322/s?a=1%&b=@", true), ("rtsp://u:p@w@10.0.0.9/ä", true),
+        ])
+    func pulledSource(_ source: String, isTaken: Bool) throws {
+        let text = "mediamtx:\ncameras: {a: {source: \"\(source)\", ingest: worker}}"
+        #expect(try errors(text) == [])
+        let pulled = try errors(text.replacing("worker", with: "mediamtx"))
+        #expect(pulled.isEmpty == isTaken, "\(pulled)")
+        guard !isTaken else { return }
+        #expect(pulled.count == 1 && pulled[0].contains("2:23: cameras.a.source:") && !pulled[0].contains("10.0.0"))
     }
 
     @Test(
