@@ -4,7 +4,7 @@ import Domain
 import TestSupport
 import Testing
 
-/// Recording, viewing and snapshots on one stream: every short history against promise 3, and long random ones.
+/// Recording, its files, viewing and snapshots on one stream: every short history against promise 3, and long random ones.
 @Suite struct LeaseHistoryTests {
     /// What the Shell has been told, and what the Core owes.
     private struct Life {
@@ -17,9 +17,11 @@ import Testing
         /// Whether what is played now may end the source although somebody wants it.
         var isFault = false
         var path: [Int] = []
+        var session: SessionID?
+        var segments = 0
     }
 
-    private static let choices = 14
+    private static let choices = 16
 
     private static func bench(_ publishing: WorkerSettings.Publishing) -> CoreBench {
         var bench = CoreBench { settings in
@@ -39,7 +41,7 @@ import Testing
 
     @Test(arguments: [WorkerSettings.Publishing.never, .onDemand, .always])
     func longHistoriesKeepThePromises(publishing: WorkerSettings.Publishing) {
-        for seed in 0..<60 as Range<UInt64> {
+        for seed in 0..<50 as Range<UInt64> {
             var random = SeededRandom(seed: seed)
             var bench = Self.bench(publishing)
             var life = Life()
@@ -89,6 +91,14 @@ import Testing
         case 12:
             life.isFault = true
             ask(.restart(RestartCommand()), &bench, &life)
+        case 13: ask(.rotation(RotationCommand(at: nil)), &bench, &life)
+        case 14:
+            guard let session = life.session else { return }
+            let frame = UInt64(life.segments) * 10
+            life.segments += 1
+            let wish = bench.now.monotonic
+            let opened = bench.opened(session, index: life.segments - 1, firstFrame: frame, wish: wish)
+            step(opened, &bench, &life)
         default:
             bench.now = bench.now + .seconds(2)
             wake(&bench, &life)
@@ -126,6 +136,8 @@ import Testing
                 life.isPublishing = true
             case .closePublisher: life.isPublishing = false
             case .lookAtReaders: life.isLooking = true
+            case .beginSession(let place, _, _, _): (life.session, life.segments) = (place.session, 0)
+            case .endSession: life.session = nil
             case .takeSnapshot(let job, let wishes):
                 #expect(life.isOpen && life.job == nil, "one job, and only of a stream that runs")
                 life.job = (job, wishes)
@@ -134,6 +146,7 @@ import Testing
             }
         }
         #expect(!life.isPublishing || life.isOpen)
+        #expect((life.session != nil) == bench.core.isRecordingLeased, "a session is what a recording lease is for")
         #expect(!isWanted || life.isOpen || bench.core.nextWake != nil, "what is wanted comes again: \(life.path)")
     }
 

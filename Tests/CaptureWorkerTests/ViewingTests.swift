@@ -1,6 +1,9 @@
 import BusContract
 import CaptureWorkerCore
+import CaptureWorkerShell
+import ClusterConfig
 import Domain
+import Logging
 import Testing
 
 /// Live view in a worker's Core, event by event.
@@ -128,6 +131,37 @@ import Testing
         #expect(bench.step(.publisherFailed(error, run: 3)).isEmpty, "an older connection has nothing to say")
     }
 
+    /// Whoever asks for the picture, or the server that is back, does not wait for the end of a pause; nor does
+    /// anybody's insisting bring the attempts closer than the shortest one.
+    @Test func aDemandOrTheServersReturnEndsThePause() throws {
+        var bench = CoreBench { settings in
+            settings.publishing = .onDemand
+            // So that no answer is due in between.
+            settings.policies.viewing.startTimeout = .seconds(300)
+        }
+        _ = bench.step(.started(nil, tail: nil))
+        _ = bench.view()
+        _ = bench.step(.keyFrameCame(run: 1))
+        let error = CodedError(.mediaServerUnavailable, "gone")
+        func fail(_ bench: inout CoreBench) throws -> Duration {
+            _ = bench.step(.publisherFailed(error, run: bench.core.publisherRun))
+            return try #require(bench.core.nextWake) - bench.now.monotonic
+        }
+        for _ in 0..<8 {
+            _ = bench.step(.woke, after: try fail(&bench))
+        }
+        #expect(try fail(&bench) > .seconds(1))
+        for _ in 0..<3 { _ = bench.view(.mediaServer, after: .milliseconds(30)) }
+        let next = bench.core.publisherRun + 1
+        #expect(bench.step(.woke, after: .milliseconds(39)).contains(.openPublisher(run: next)) == false)
+        #expect(bench.step(.woke, after: .milliseconds(1)).contains(.openPublisher(run: next)))
+        #expect(try fail(&bench) > .seconds(1))
+        _ = bench.step(.readersReported(nil))
+        #expect(try #require(bench.core.nextWake) - bench.now.monotonic > .seconds(1))
+        _ = bench.step(.readersReported(0))
+        #expect(bench.step(.woke, after: .milliseconds(100)).contains(.openPublisher(run: next + 1)))
+    }
+
     @Test func aViewThatDoesNotBeginIsRefusedWithItsReason() {
         var bench = bench()
         let (token, _) = bench.view()
@@ -161,6 +195,64 @@ import Testing
         _ = bench.step(.sourceFailed(CodedError(.timeout, "silent"), run: 3))
         #expect(
             bench.command(.restart(RestartCommand())).effects.contains(.openSource(run: 4, via: .mediaServer)))
+    }
+
+    /// One that has failed is no reason to do without the media server for good.
+    @Test func theNextStartFromIdleTakesTheMediaServerAgain() {
+        var bench = CoreBench { $0.readsFromMediaServer = true }
+        _ = bench.step(.started(nil, tail: nil))
+        _ = bench.start()
+        _ = bench.step(.sourceFailed(CodedError(.sourceUnavailable, "refused"), run: 1))
+        #expect(bench.step(.woke, after: .seconds(1)).contains(.openSource(run: 2, via: .camera)))
+        _ = bench.step(.keyFrameCame(run: 2))
+        #expect(bench.command(.recording(.stop(holder: nil))).effects.stream?.state != .active)
+        _ = bench.step(.woke, after: .seconds(60))
+        #expect(bench.core.streamState == .idle)
+        #expect(bench.start().effects.contains(.openSource(run: 3, via: .mediaServer)))
+    }
+
+    /// A worker that reads from the media server is one of its readers and watches nothing.
+    @Test func theWorkerItselfIsNoViewer() {
+        var bench = CoreBench { $0.readsFromMediaServer = true }
+        _ = bench.step(.started(nil, tail: nil))
+        _ = bench.start()
+        _ = bench.step(.keyFrameCame(run: 1))
+        #expect(bench.step(.readersReported(1)).viewing?.viewers == 0)
+        #expect(bench.step(.readersReported(3)).viewing?.viewers == 2)
+        _ = bench.step(.sourceFailed(CodedError(.sourceUnavailable, "gone"), run: 1))
+        _ = bench.step(.woke, after: .seconds(1))
+        _ = bench.step(.keyFrameCame(run: 2))
+        #expect(bench.step(.readersReported(1)).viewing?.viewers == 1, "it reads from the camera")
+    }
+
+    @Test(arguments: [Duration.zero, .seconds(20)])
+    func whatIsAlwaysPublishedLooksAtTheReadersBeforeItCloses(closeAfter: Duration) {
+        var bench = CoreBench { settings in
+            settings.publishing = .always
+            settings.policies.recording.closeAfter = closeAfter
+        }
+        _ = bench.step(.started(nil, tail: nil))
+        _ = bench.start()
+        _ = bench.step(.keyFrameCame(run: 1))
+        #expect(!bench.command(.recording(.stop(holder: nil))).effects.contains(.closePublisher))
+        let due = bench.step(.woke, after: max(closeAfter, .milliseconds(1)))
+        #expect(due.contains(.lookAtReaders) && !due.contains(.closePublisher))
+        #expect(!bench.step(.readersCounted(1)).contains(.closePublisher))
+        #expect(bench.step(.woke, after: WorkerCore.readersGrace).contains(.lookAtReaders))
+        #expect(bench.step(.readersCounted(0)).contains(.closePublisher))
+        #expect(bench.core.streamState == .idle)
+    }
+
+    /// It costs the live view, not the recording.
+    @Test func aLoginThatNoAddressCanCarryIsNoMediaServer() {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        func reachable(_ user: String?, _ password: String = "hush") -> Bool {
+            let settings = MediaServerSettings(username: user, password: user.map { _ in Secret(password) })
+            return CaptureWorker.reachable(settings, for: CoreBench.camera, logger: logger) == settings
+        }
+        #expect(reachable(nil) && reachable("a"))
+        #expect(!reachable("a:b") && !reachable("") && !reachable("a", String(repeating: "b", count: 126)))
+        #expect(CaptureWorker.reachable(nil, for: CoreBench.camera, logger: logger) == nil)
     }
 
     @Test func viewingLeasesOutliveTheWorker() throws {

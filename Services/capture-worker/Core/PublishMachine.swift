@@ -23,6 +23,8 @@ package struct PublishMachine: Hashable, Sendable {
         case wishChanged(Bool)
         case connected(run: Int)
         case failed(CodedError, run: Int)
+        /// Somebody wants to watch, or the server has been seen again: the next attempt need not wait.
+        case encouraged
         case woke
     }
 
@@ -63,6 +65,7 @@ package struct PublishMachine: Hashable, Sendable {
         case .wishChanged(let isWanted): wishChanged(isWanted)
         case .connected(let run): run == self.run ? connected(at: now) : []
         case .failed(let error, let run): run == self.run ? failed(error, at: now, chance: chance) : []
+        case .encouraged: encouraged(at: now)
         case .woke: woke(at: now)
         }
     }
@@ -96,6 +99,13 @@ package struct PublishMachine: Hashable, Sendable {
         lastError = error
         state = .failed(error, retryAt: now + Self.backoff.delay(attempt: failures, chance: chance))
         return [.close]
+    }
+
+    /// However often, attempts stay the shortest pause apart.
+    private mutating func encouraged(at now: MonotonicTime) -> [Effect] {
+        guard case .failed(let error, let retryAt) = state else { return [] }
+        state = .failed(error, retryAt: min(retryAt, now + Self.backoff.first))
+        return []
     }
 
     private mutating func woke(at now: MonotonicTime) -> [Effect] {

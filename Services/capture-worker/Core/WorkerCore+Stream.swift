@@ -12,6 +12,8 @@ extension WorkerCore {
         guard !leases.isLeased(useCase) else { return }
         var closeAfter = settings.policies[useCase].closeAfter
         if useCase == .viewing, settings.publishing == .onDemand { closeAfter = max(closeAfter, Self.lingerMin) }
+        // There is no last look at the readers without a moment for it.
+        if settings.publishing == .always, publisher.isOpen { closeAfter = max(closeAfter, .milliseconds(1)) }
         closesAt[useCase] = now + closeAfter
     }
 
@@ -35,7 +37,8 @@ extension WorkerCore {
     }
 
     mutating func streamEffects(_ event: StreamMachine.Event, at now: Now) -> [WorkerEffect] {
-        if case .restartDemanded = event { route = firstRoute }
+        // What failed the last time may have come back since.
+        if event == .restartDemanded || stream.state == .idle { route = firstRoute }
         return stream.handle(event, at: now.monotonic, chance: drawChance()).map { effect in
             switch effect {
             case .open(let run):

@@ -16,7 +16,7 @@ extension WorkerCore {
             Waiter(
                 token: token, wish: .view, since: now.monotonic,
                 deadline: now.monotonic + settings.policies.viewing.startTimeout))
-        return []
+        return publisherEffects(.encouraged, at: now)
     }
 
     mutating func stopViewing(_ holder: Holder?, token: CommandToken, at now: Now) -> [WorkerEffect] {
@@ -72,21 +72,23 @@ extension WorkerCore {
     }
 
     /// What the media server says of this camera's path; nil while nobody can tell.
-    mutating func readersReported(_ count: Int?) -> [WorkerEffect] {
-        let before = readers ?? 0
-        readers = count
-        guard let count, count > before else { return [] }
+    mutating func readersReported(_ count: Int?, at now: Now) -> [WorkerEffect] {
+        let before = readers
+        // Where this worker reads from the media server, it is one of them and no viewer.
+        let isReader = settings.readsFromMediaServer && route == .mediaServer && stream.isDelivering
+        readers = count.map { max(0, $0 - (isReader ? 1 : 0)) }
+        guard let readers else { return [] }
+        // The server is back and has the path again: a reader who is held there has waited long enough.
+        let effects = before == nil ? publisherEffects(.encouraged, at: now) : []
         // Who has just come waits for a key frame; a source that encodes can give one at once.
-        return [.requestKeyFrame]
+        return effects + (readers > before ?? 0 ? [.requestKeyFrame] : [])
     }
 
     // MARK: The last look before the stream closes
 
     /// Whoever came in since the last viewer left caused no event, and would be cut off: asks before it closes.
     mutating func lookBeforeClosing(at now: Now) -> [WorkerEffect] {
-        guard stopCause == nil, settings.publishing == .onDemand, publisher.isOpen, !leases.isLeased(.viewing),
-            let at = closesAt[.viewing], at <= now.monotonic
-        else { return [] }
+        guard stopCause == nil, publisher.isOpen, let at = publicationEnd, at <= now.monotonic else { return [] }
         guard look == nil else {
             // Nobody answers.
             look = nil
@@ -96,6 +98,15 @@ extension WorkerCore {
         look = deadline
         closesAt[.viewing] = deadline
         return [.lookAtReaders] + settleStream(at: now)
+    }
+
+    /// When the close-after ends that keeps the stream at the media server; nil if something else keeps it there.
+    private var publicationEnd: MonotonicTime? {
+        switch settings.publishing {
+        case .never: nil
+        case .onDemand: leases.isLeased(.viewing) ? nil : closesAt[.viewing]
+        case .always: leases.isEmpty && settings.preroll == .zero ? closesAt.values.max() : nil
+        }
     }
 
     mutating func readersCounted(_ count: Int?, at now: Now) -> [WorkerEffect] {

@@ -211,7 +211,7 @@ package struct WorkerCore: Hashable, Sendable {
         case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)
         case .publisherConnected(let run): publisherEffects(.connected(run: run), at: now)
         case .publisherFailed(let error, let run): publisherEffects(.failed(error, run: run), at: now)
-        case .readersReported(let count): readersReported(count)
+        case .readersReported(let count): readersReported(count, at: now)
         case .readersCounted(let count): readersCounted(count, at: now)
         case .snapshotTaken(let job, let outcome): snapshotTaken(job: job, outcome, at: now)
         case .segmentLeft: []

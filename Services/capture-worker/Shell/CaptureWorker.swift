@@ -3,7 +3,7 @@ internal import BusContract
 internal import CaptureWorkerCore
 package import ClusterConfig
 package import Domain
-internal import Logging
+package import Logging
 internal import Media
 package import ServiceKit
 
@@ -14,6 +14,8 @@ package import ServiceKit
 package struct CaptureWorker {
     private let camera: CameraConfiguration
     private let context: ServiceContext
+    /// Nil: there is none, or none that can be reached.
+    private let mediaServer: MediaServerSettings?
     private let bus: BusClient
     private let pipeline: CapturePipeline
     private let memory: WorkerMemoryFile
@@ -48,20 +50,34 @@ package struct CaptureWorker {
             now: { ServiceClock.now().wall }, logger: context.logger)
         let folder = CameraFolder(storage: camera.storage.path, camera: camera.id)
         self.folder = folder
+        mediaServer = Self.reachable(context.configuration.mediaServer, for: camera.id, logger: context.logger)
         pipeline = CapturePipeline(
             camera: camera, node: context.configuration.node, folder: folder,
-            mediaServer: try Self.address(of: camera.id, at: context.configuration.mediaServer)
+            mediaServer: try mediaServer.map { server throws(CodedError) in
+                try Self.address(of: camera.id, at: server)
+            }
         ) { event in
             inbox.put(.happened(event))
         }
     }
 
-    /// The camera's path at the media server.
-    private static func address(
-        of camera: CameraID, at server: MediaServerSettings?
-    ) throws(CodedError) -> RTSPAddress? {
+    /// Settings that lead nowhere cost the live view and not the recording.
+    package static func reachable(
+        _ server: MediaServerSettings?, for camera: CameraID, logger: Logger
+    ) -> MediaServerSettings? {
         guard let server else { return nil }
-        return try RTSPAddress(
+        do throws(CodedError) {
+            _ = try address(of: camera, at: server)
+            return server
+        } catch {
+            logger.error("no live view: media server not usable", metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+
+    /// The camera's path at the media server.
+    private static func address(of camera: CameraID, at server: MediaServerSettings) throws(CodedError) -> RTSPAddress {
+        try RTSPAddress(
             server.address(of: camera), username: server.username ?? "", password: server.password?.reveal() ?? "")
     }
 
@@ -153,13 +169,13 @@ package struct CaptureWorker {
             camera: camera.id, node: context.configuration.node, source: camera.source.publicText,
             recordsAlways: camera.record == .always, preroll: camera.preroll, policies: camera.lifecycle,
             rotation: camera.rotation, publishing: publishing,
-            viewURL: context.configuration.mediaServer?.publicAddress(of: camera.id),
-            readsFromMediaServer: camera.ingest == .mediaServer, hasControls: camera.source.isWebcam,
-            boot: BootIdentity.current())
+            viewURL: mediaServer?.publicAddress(of: camera.id),
+            readsFromMediaServer: camera.ingest == .mediaServer && mediaServer != nil,
+            hasControls: camera.source.isWebcam, boot: BootIdentity.current())
     }
 
     private var publishing: WorkerSettings.Publishing {
-        guard let server = context.configuration.mediaServer, camera.ingest == .worker else { return .never }
+        guard let server = mediaServer, camera.ingest == .worker else { return .never }
         switch server.publish {
         case .onDemand: return .onDemand
         case .always: return .always
@@ -169,7 +185,7 @@ package struct CaptureWorker {
 
     /// Where the config-writer says who watches.
     private var mediaServerTopics: [TopicTemplate] {
-        guard context.configuration.mediaServer != nil else { return [] }
+        guard mediaServer != nil else { return [] }
         return [TopicTemplate(pattern: MediaServerState.topic(for: context.configuration.node))]
     }
 
