@@ -68,8 +68,17 @@ extension NodeTests {
             let cameras = (1...10).map { "  cam\($0):\n    source: test://pattern" }.joined(separator: "\n")
             try await Cluster.run(cameras: cameras) { cluster in
                 for number in 1...10 { try await cluster.ready("cam\(number)") }
-                let names = (1...10).map { "capture-worker.cam\($0)" } + ["rotation-service", "broker"]
-                let pids = try names.map(cluster.pid(of:)) + [cluster.supervisor]
+                let workers = (1...10).map { "capture-worker.cam\($0)" }
+                let services = [
+                    "rotation-service", "config-writer", "health-monitor", "metrics", "broker",
+                ]
+                for name in services.dropLast() {
+                    let address = ServiceAddress(ServiceName(unchecked: name), InstanceID(unchecked: "node1"))
+                    try await eventually("\(name) is online", within: .seconds(30)) {
+                        cluster.log.state(ServiceState.self, at: address)?.state == .online
+                    }
+                }
+                let pids = try (workers + services).map(cluster.pid(of:)) + [cluster.supervisor]
                 let window = isFullRun ? 60.0 : 5
                 let before = try pids.map(ProcessCost.cpuSeconds)
                 let begin = Date()
@@ -163,9 +172,10 @@ extension NodeTests {
                     source: "test://pattern?size=640x360&fps=15"
                     lifecycle: {snapshot: {close_after: 0s}}
                 """
-            try await Cluster.run(cameras: cameras) { cluster in
+            try await LiveCluster.run(cameras: cameras) { cluster, server in
                 try await cluster.ready("clip")
                 try await cluster.ready("front")
+                try await cluster.readyToView("clip")
                 try await eventually("the stream is warm", within: .seconds(20)) {
                     cluster.stream("clip")?.state == .active
                 }
@@ -191,12 +201,12 @@ extension NodeTests {
                 let followed = try await share(of: worker) { try isFollowed(worker) }
                 try await eventually("nobody asks any more", within: .seconds(30)) { try !isFollowed(worker) }
                 let alone = try await share(of: worker) { true }
+                let view = try await cluster.ask("ON", on: "cameras/clip/viewing/set", expecting: ViewingResult.self)
+                #expect(view.result?.state == .active, "\(view)")
                 var peer: [Double] = []
                 for _ in 0..<3 {
-                    let begin = Date()
-                    _ = try await Tool.run(
-                        "ffmpeg", ["-y", "-v", "error", "-i", clip, "-frames:v", "1", "\(folder)/peer.jpg"])
-                    peer.append(Date().timeIntervalSince(begin))
+                    peer.append(
+                        try await LiveCluster.ffmpegPicture("clip", at: server, into: ["\(folder)/peer.jpg"]))
                 }
                 print(
                     "benchmark: snapshot, command to reply:",
@@ -204,7 +214,7 @@ extension NodeTests {
                         format: "warm 1080p30, GOP 2 s, asked every second, median %.0f ms, most %.0f ms; "
                             + "the first in a row %.0f ms of %d; with max_age 1s %.0f ms; "
                             + "idle 360p pattern %.0f ms; of %d each; "
-                            + "ffmpeg -frames:v 1 of the file: %.0f ms; ratio %.2f; "
+                            + "ffmpeg -frames:v 1 of the same stream: %.0f ms; ratio %.2f; "
                             + "the worker takes %.1f%% of a core while it is asked, %.1f%% else",
                         median(warm) * 1000, (warm.max() ?? 0) * 1000, median(first) * 1000, first.count,
                         median(older) * 1000, median(idle) * 1000, Self.runs, median(peer) * 1000,
@@ -271,25 +281,39 @@ extension NodeTests {
                         try await quiet(camera, cluster)
                     }
                     for _ in 0..<3 {
-                        let begin = Date()
-                        _ = try await Tool.run(
-                            "ffmpeg",
-                            [
-                                "-v", "error", "-rtsp_transport", "tcp", "-i", "\(server.rtsp)/\(camera)", "-frames:v",
-                                "1", "-f", "null", "-",
-                            ])
-                        peer.append(Date().timeIntervalSince(begin))
+                        peer.append(try await LiveCluster.ffmpegPicture(camera, at: server))
                         try await quiet(camera, cluster)
                     }
-                    let kind = camera == "idle" ? "an idle" : "a recording"
-                    print(
-                        "benchmark: first picture at a reader of \(kind) camera:",
-                        String(
-                            format: "median %.0f ms, most %.0f ms of %d; ffmpeg -frames:v 1: %.0f ms; ratio %.2f",
-                            own.sorted()[runs / 2] * 1000, (own.max() ?? 0) * 1000, runs, peer.sorted()[1] * 1000,
-                            own.sorted()[runs / 2] / peer.sorted()[1]))
+                    report(camera == "idle" ? "an idle camera" : "a recording camera", own, beside: peer)
                 }
+                // A second viewer: the stream is there, and no hook runs.
+                let first = try server.read("busy")
+                try await viewers(1, cluster)
+                var (own, peer): ([Double], [Double]) = ([], [])
+                for run in 0..<(runs + 3) {
+                    if run < runs {
+                        own.append(try await LiveCluster.firstPicture("busy", at: server))
+                    } else {
+                        peer.append(try await LiveCluster.ffmpegPicture("busy", at: server))
+                    }
+                    try await viewers(1, cluster)
+                }
+                first.kill()
+                report("a camera that somebody watches", own, beside: peer)
             }
+        }
+
+        private func report(_ what: String, _ own: [Double], beside peer: [Double]) {
+            let (median, beside) = (own.sorted()[own.count / 2], peer.sorted()[peer.count / 2])
+            print(
+                "benchmark: first picture at a reader of \(what):",
+                String(
+                    format: "median %.0f ms, most %.0f ms of %d; ffmpeg -frames:v 1: %.0f ms; ratio %.2f",
+                    median * 1000, (own.max() ?? 0) * 1000, own.count, beside * 1000, median / beside))
+        }
+
+        private func viewers(_ count: Int, _ cluster: Cluster) async throws {
+            try await eventually("\(count) watch", within: .seconds(30)) { cluster.viewing("busy")?.viewers == count }
         }
 
         /// Until the next reader finds no stream again.

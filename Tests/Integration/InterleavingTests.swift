@@ -29,6 +29,12 @@ extension NodeTests {
                     tally.sessions.isSubset(of: cluster.closed("front").map(\.session))
                 }
                 #expect(tally.sessions.count > rounds / 3)
+                let gaps = cluster.gaps("front")
+                let kills = tally.actions["killWorker"] ?? 0
+                #expect(gaps.allSatisfy { $0.cause == .workerDied }, "\(gaps)")
+                #expect(gaps.count <= kills, "\(gaps.count) gaps of \(kills) kills")
+                #expect((tally.answered["start"] ?? 0) > 0)
+                if isFullRun { tally.expectEverything(cluster) }
                 print("\(rounds) random interleavings: \(tally)")
             }
         }
@@ -41,13 +47,24 @@ struct Interleaving {
     struct Tally: CustomStringConvertible {
         var actions: [String: Int] = [:]
         /// Commands that were answered with a yes.
-        var answered = 0
+        var answered: [String: Int] = [:]
         /// Sessions that an answer named.
         var sessions: Set<SessionID> = []
 
         var description: String {
-            let done = actions.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
-            return "\(sessions.count) sessions, \(answered) commands answered with yes; " + done.joined(separator: ", ")
+            func list(_ counts: [String: Int]) -> String {
+                counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+            }
+            return "\(sessions.count) sessions; did \(list(actions)); answered with yes: \(list(answered))"
+        }
+
+        /// Of many rounds: nothing was refused every time, and somebody watched.
+        func expectEverything(_ cluster: Cluster) {
+            for kind in ["start", "stop", "viewing", "snapshot", "rotation"] {
+                #expect((answered[kind] ?? 0) > 0, "no \(kind) was answered with yes")
+            }
+            let servers = cluster.log.events(MediaServerState.self, at: NodeID(unchecked: "node1"))
+            #expect(servers.contains { ($0.paths["front"]?.viewers ?? 0) > 0 }, "no reader was served")
         }
     }
 
@@ -71,7 +88,7 @@ struct Interleaving {
     private var random: SeededRandom
     private var readers: [ChildProcess] = []
     private var wishes: [Wish] = []
-    private var others: [Task<Bool, Never>] = []
+    private var others: [(noun: String, isDone: Task<Bool, Never>)] = []
     private var deaths = 0
 
     init(cluster: Cluster, server: MediaServerProcess, seed: UInt64) {
@@ -143,10 +160,10 @@ struct Interleaving {
                 continue
             }
             expected = wish.isRecording
-            tally.answered += 1
+            tally.answered[wish.isRecording ? "start" : "stop", default: 0] += 1
             if wish.isRecording, let session = reply?.result?.session { tally.sessions.insert(session) }
         }
-        for other in others where await other.value { tally.answered += 1 }
+        for other in others where await other.isDone.value { tally.answered[other.noun, default: 0] += 1 }
         guard let expected else { return }
         try await eventually("round \(seed): it \(expected ? "records" : "is off")", within: .seconds(15)) {
             cluster.recording("front")?.state == (expected ? .recording : .off)
@@ -164,12 +181,12 @@ struct Interleaving {
 
     /// Others may be refused: there is no picture of a worker that dies, and no rotation without a recording.
     private mutating func say<R: Codable & Hashable & Sendable>(_ payload: String, _ noun: String, _ type: R.Type) {
-        others.append(
-            Task { [bus = cluster.bus] in
-                let reply = try? await bus.request(
-                    Array(payload.utf8), to: "cameras/front/\(noun)/set", expecting: type, timeout: .seconds(15))
-                return reply?.status == .ok
-            })
+        let isDone = Task { [bus = cluster.bus] in
+            let reply = try? await bus.request(
+                Array(payload.utf8), to: "cameras/front/\(noun)/set", expecting: type, timeout: .seconds(15))
+            return reply?.status == .ok
+        }
+        others.append((noun, isDone))
     }
 
     /// A command that comes while the worker is being started again reaches nobody.

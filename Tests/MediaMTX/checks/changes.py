@@ -30,6 +30,7 @@ KEEPS = {
         (*ADD_FREE, {}), ("DELETE", "/v3/config/paths/delete/free", None), (*ADD_FREE, {"recordSegmentDuration": "9s"}),
         ("DELETE", "/v3/config/paths/delete/free", None)]),
     "a record field of the path defaults": ("cam", [(*DEFAULTS, {"recordSegmentDuration": "10s"})]),
+    "nothing, globally": ("cam", [(*GLOBAL, {})]),
     "global apiAllowOrigins, authInternalUsers": ("cam", [
         (*GLOBAL, {"apiAllowOrigins": ["http://127.0.0.1"]}), (*GLOBAL, {"authInternalUsers": LOCAL_USER})]),
 }
@@ -113,7 +114,7 @@ def poisoned(stack, binary):
     server = Server(stack, binary, PATHS)
     change(server, *PATCH_CAM, {**BAD_RECORD_PATH, "maxReaders": 7}, status=400)
     for item in ((*ADD_FREE, {}), ("PATCH", "/v3/config/paths/patch/other", {"maxReaders": 3}),
-                 ("DELETE", "/v3/config/paths/delete/other", None), (*GLOBAL, {"readTimeout": "12s"})):
+                 ("DELETE", "/v3/config/paths/delete/other", None), (*GLOBAL, {"readTimeout": "12s"}), (*GLOBAL, {})):
         answer = change(server, *item, status=400)
         expect(answer["error"] == POISON, f"{item}: {answer}")
     shown = server.json("GET", "/v3/config/paths/get/cam")[1]
