@@ -85,6 +85,15 @@ final class EmulatedCameras: Sendable {
         try file.close()
     }
 
+    /// How the camera's brightness stands, asked of the camera and not of who has it open (camera-file.h, `facts`).
+    func brightness(_ node: String) throws -> Int? {
+        let file = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/dev/\(node)"))
+        let facts = file.dropFirst(4096).prefix(20).withUnsafeBytes { bytes in
+            (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self) }
+        }
+        return facts.count == 5 && facts[4] != 0 ? Int(facts[1]) : nil
+    }
+
     /// The camera is gone: for whoever has it open, and its node and names with it.
     func unplug(_ node: String) throws {
         try tell(node, "gone=1")

@@ -20,7 +20,7 @@ extension NodeTests {
             try cameras.plug(
                 "video0", card: "Desk", [.init(format: "YUYV", width: 640, height: 360, fps: 30, clip: raw)])
             try await compare(
-                "CPU of 640x360 at 30 fps, YUYV to H.264", cameras,
+                "CPU of 640x360 at 30 fps, YUYV to H.264", cameras, encoder: "libx264",
                 [
                     "-input_format", "yuyv422", "-video_size", "640x360", "-framerate", "30", "-i", "/dev/video0",
                     "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
@@ -34,20 +34,25 @@ extension NodeTests {
             try cameras.plug(
                 "video0", card: "Desk", [.init(format: "H264", width: 640, height: 360, fps: 30, clip: coded)])
             try await compare(
-                "CPU of 640x360 at 30 fps, H.264 copied", cameras,
+                "CPU of 640x360 at 30 fps, H.264 copied", cameras, encoder: nil,
                 [
                     "-input_format", "h264", "-video_size", "640x360", "-framerate", "30", "-i", "/dev/video0",
                     "-c:v", "copy",
                 ])
         }
 
-        private func compare(_ what: String, _ cameras: EmulatedCameras, _ input: [String]) async throws {
+        private func compare(
+            _ what: String, _ cameras: EmulatedCameras, encoder: String?, _ input: [String]
+        ) async throws {
             let preload = try await EmulatedCameras.preload()
-            let configuration = #"  desk: {source: "v4l2:///dev/video0?size=640x360&fps=30"}"#
+            let configuration = #"  desk: {source: "v4l2:///dev/video0?size=640x360&fps=30", encoder: software}"#
             try await Cluster.run(cameras: configuration, launcher: cameras.launcher) { cluster in
                 var (own, peer): ([Double], [Double]) = ([], [])
+                var peerFrames = 0
                 for round in 0..<Self.rounds {
                     try await cluster.startRecording("desk")
+                    let given = try #require(cluster.stream("desk")?.input)
+                    #expect(given.encoder == encoder && given.width == 640 && given.fps == 30)
                     own.append(try await share(of: try cluster.pid(of: "capture-worker.desk")))
                     let _: Reply<RecordingResult> = try await cluster.ask("OFF", on: "cameras/desk/recording/set")
                     let file = "\(cameras.folder)/\(round).mp4"
@@ -64,13 +69,18 @@ extension NodeTests {
                     }
                     peer.append(try await share(of: ffmpeg.pid))
                     ffmpeg.kill()
+                    peerFrames += try MediaFixtures().ffprobe("packet=pts_time", file).split(separator: "\n").count
                 }
+                try await cluster.verify()
+                let frames = cluster.log.events(SegmentEvent.self, at: CameraID(unchecked: "desk"))
+                    .filter { $0.event == .closed }.reduce(0) { $0 + Int($1.frames ?? 0) }
+                #expect(frames > 0 && peerFrames > 0)
                 let (median, other) = (own.sorted()[own.count / 2], peer.sorted()[peer.count / 2])
                 print(
                     "benchmark: \(what):",
                     String(
-                        format: "%.1f%% of a core (median of %d); ffmpeg: %.1f%%; ratio %.2f", median * 100,
-                        own.count, other * 100, median / other))
+                        format: "%.1f%% of a core (median of %d, %d frames); ffmpeg: %.1f%% (%d frames); ratio %.2f",
+                        median * 100, own.count, frames, other * 100, peerFrames, median / other))
             }
         }
 

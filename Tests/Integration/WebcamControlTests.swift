@@ -37,13 +37,32 @@ extension NodeTests {
                 // What was set at run time holds when the camera comes back.
                 try cameras.unplug("video0")
                 try await eventually("it is gone", within: .seconds(20)) { cluster.stream("front")?.error != nil }
+                // It comes back with all of its controls as they were made. The state was never another one.
                 try cameras.plug("video0", card: "Front", modes)
                 try await eventually("it is as it was", within: .seconds(60)) {
-                    cluster.stream("front")?.state == .active
-                        && value("brightness", cluster.log.state(ControlsState.self, at: Self.front)?.controls) == 90
+                    try cluster.stream("front")?.state == .active && cameras.brightness("video0") == 90
                 }
+                #expect(value("brightness", cluster.log.state(ControlsState.self, at: Self.front)?.controls) == 90)
+                try await takeAPart(cluster, cameras)
                 try await cluster.stopAndVerify("front")
             }
+        }
+
+        /// The camera itself refuses one of two: the other one holds, and the state says both.
+        private func takeAPart(_ cluster: Cluster, _ cameras: EmulatedCameras) async throws {
+            try cameras.tell("video0", "stiff=1")
+            let refused = try await cluster.ask(
+                #"{"brightness":70,"exposure_time_absolute":200}"#, on: "cameras/front/controls/set",
+                expecting: ControlsResult.self)
+            #expect(refused.error?.message.contains("exposure_time_absolute: the camera refuses") == true, "\(refused)")
+            let state = try await eventually("the state follows", within: .seconds(10)) {
+                cluster.log.state(ControlsState.self, at: Self.front).flatMap { state in
+                    value("brightness", state.controls) == 70 ? state : nil
+                }
+            }
+            #expect(value("exposure_time_absolute", state.controls) == 100)
+            #expect(state.refused.map(\.name.rawValue) == ["exposure_time_absolute", "zoom"])
+            #expect(try cameras.brightness("video0") == 70)
         }
 
         private func turnAtRunTime(_ cluster: Cluster) async throws {

@@ -15,7 +15,10 @@ extension NodeTests {
         @Test func threeKindsAreRecordedAndEveryFrameIsThere() async throws {
             let cameras = try EmulatedCameras()
             let clips = try cameras.numberedClips()
-            try cameras.plug("video0", card: "Raw", [Mode(format: "YUYV", clip: clips.raw)])
+            // The device takes the first of its modes unless it is told the rate.
+            try cameras.plug(
+                "video0", card: "Raw",
+                [Mode(format: "YUYV", fps: 10, clip: clips.raw), Mode(format: "YUYV", clip: clips.raw)])
             try cameras.plug(
                 "video1", card: "Jpeg",
                 [Mode(format: "YUYV", fps: 10, clip: clips.raw), Mode(format: "MJPG", clip: clips.jpeg)])
@@ -33,6 +36,10 @@ extension NodeTests {
                 let raw = try #require(cluster.stream("raw")?.input)
                 #expect(raw.format == "YUYV" && raw.wanted == "300x200" && raw.encoder == "libx264")
                 #expect(raw.device == "/dev/video0" && raw.width == 320 && raw.height == 180 && raw.fps == 30)
+                let said = try cluster.upLog().split(separator: "\n").filter { $0.contains("[capture-worker/raw]") }
+                let opened = try #require(said.first { $0.contains(" source open ") })
+                #expect(opened.contains(" wanted=300x200") && opened.contains(" size=320x180"))
+                #expect(said.contains { $0.contains(" no hardware encoder works, libx264 is used (h264_v4l2m2m: ") })
                 let jpeg = try #require(cluster.stream("jpeg")?.input)
                 #expect(jpeg.format == "MJPG" && jpeg.wanted == nil && jpeg.encoder == "libx264")
                 let coded = try #require(cluster.stream("coded")?.input)
@@ -116,7 +123,7 @@ extension NodeTests {
                     cluster.recording("shared")?.state == .recording
                 }
                 let well = try await cluster.framekeeper("doctor")
-                #expect(well.output.contains("ok       device of shared: Shared, open by its worker"))
+                #expect(well.output.contains("ok       device of shared: Shared, /dev/video0, open by its worker"))
                 try await cluster.stopAndVerify("shared")
             }
         }
@@ -145,6 +152,13 @@ extension NodeTests {
                     }
                     try cameras.tell("video\(number)", "silent=0")
                     try await gapsOf(camera, 3, cluster)
+                    try await eventually("what was lost is in the log", within: .seconds(10)) {
+                        let said = try cluster.upLog().split(separator: "\n").filter {
+                            $0.contains("[capture-worker/\(camera)]") && $0.contains("pictures lost by the device")
+                        }
+                        return said.contains { $0.contains(" frames lost: ") }
+                            && said.contains { $0.contains(" source closed ") }
+                    }
                     #expect(cluster.gaps(camera).map(\.cause) == [.overrun, .overrun, .sourceStalled])
                 }
                 #expect(cluster.gaps("raw").first?.framesLost == 3)
@@ -159,6 +173,43 @@ extension NodeTests {
             try await eventually("\(count) gaps of \(camera)", within: .seconds(30)) {
                 cluster.gaps(camera).count >= count
             }
+        }
+
+        /// A driver's stamps say when a picture was taken, however late it is handed out; where they are of another clock,
+        /// every picture is recorded all the same.
+        @Test func timestampsAreTheDriversWhereTheyCanBe() async throws {
+            let cameras = try EmulatedCameras()
+            let clips = try cameras.numberedClips()
+            for (node, words) in [("video0", "late=25"), ("video1", "stamps=none")] {
+                try cameras.plug(node, card: node, [Mode(format: "YUYV", clip: clips.raw)])
+                try cameras.tell(node, words)
+            }
+            let configuration = """
+                  late: {source: "v4l2:///dev/video0?size=320x180&fps=30", encoder: software}
+                  bare: {source: "v4l2:///dev/video1?size=320x180&fps=30", encoder: software}
+                """
+            try await Cluster.run(cameras: configuration, rotation: "2s", launcher: cameras.launcher) { cluster in
+                for camera in ["late", "bare"] { try await cluster.startRecording(camera) }
+                for camera in ["late", "bare"] { try await cluster.passSegments(2, of: camera) }
+                try await cluster.stopAndVerify("late", "bare")
+                for path in try cluster.files("late") {
+                    // Within a file no picture is missing.
+                    let moments = try Self.moments(in: path)
+                    let steps = zip(moments, moments.dropFirst()).map { $1 - $0 }
+                    #expect(steps.allSatisfy { abs($0 - 1 / 30) < 0.000_1 }, "\(path): \(steps)")
+                }
+                for path in try cluster.files("bare") {
+                    let moments = try Self.moments(in: path)
+                    #expect(zip(moments, moments.dropFirst()).allSatisfy { $0 < $1 })
+                    let numbers = try TestPatternReading.numbers(in: path)
+                    let steps = zip(numbers, numbers.dropFirst()).map { (Int($1) - Int($0) + 60) % 60 }
+                    #expect(numbers.count == moments.count && steps.allSatisfy { $0 == 1 })
+                }
+            }
+        }
+
+        private static func moments(in path: String) throws -> [Double] {
+            try MediaFixtures().ffprobe("packet=pts_time", path).split(separator: "\n").compactMap { Double($0) }
         }
 
         /// An encoder that cannot keep up: 200 pictures a second with a preset for archives.

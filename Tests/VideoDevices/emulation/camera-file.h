@@ -21,7 +21,7 @@ struct mode {
 struct settings {
     char card[32], bus[32];
     struct mode modes[MODES_MAX];
-    int mode_count, gone, silent, lose, damage, bare;
+    int mode_count, gone, silent, lose, damage, bare, late, stiff;
 };
 
 // Shared by all who have the file open.
@@ -71,6 +71,10 @@ static int read_settings(int fd, struct settings *settings) {
             settings->damage = atoi(value);
         if (!strncmp(line, "stamps=none", 11))
             settings->bare = 1;
+        if (!strncmp(line, "late=", 5))
+            settings->late = atoi(value);
+        if (!strncmp(line, "stiff=", 6))
+            settings->stiff = atoi(value);
     }
     return 1;
 }

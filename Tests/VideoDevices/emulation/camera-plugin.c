@@ -12,9 +12,12 @@
 //   lose=3            so many pictures are lost, in all
 //   damage=2          so many come with V4L2_BUF_FLAG_ERROR, in all
 //   stamps=none       its timestamps are not of the monotonic clock
+//   late=20           pictures are handed out up to so many milliseconds late, each by another time, with true timestamps
+//   stiff=1           it refuses every exposure time
 //
 // Behind the text lie the values of its controls and the process that streams; behind those its buffers.
 
+#include "camera-controls.h"
 #include "camera-file.h"
 #include <fcntl.h>
 #include <libv4l-plugin.h>
@@ -28,7 +31,7 @@ struct camera {
     uint8_t *clip;
     size_t clip_bytes, clip_at, buffer_bytes;
     int buffers, queued[BUFFERS_MAX], queue_length, streams, lost, damaged;
-    uint64_t started, next, interval;
+    uint64_t started, next, interval, late;
 };
 
 static uint64_t now(void) {
@@ -196,6 +199,7 @@ static int start(const struct settings *settings, struct camera *camera) {
     camera->clip_at = 0;
     camera->streams = 1;
     camera->next = 0;
+    camera->late = settings->late > 0 ? settings->late : 0;
     camera->started = now();
     return 0;
 }
@@ -213,6 +217,14 @@ static uint32_t fill(int fd, struct camera *camera, int index, int is_kept) {
     return length;
 }
 
+static uint64_t taken_at(const struct camera *camera) {
+    return camera->started + (camera->next + 1) * camera->interval;
+}
+
+static uint64_t handed_out_at(const struct camera *camera) {
+    return taken_at(camera) + (camera->late ? camera->next * 7 % (camera->late + 1) * 1000000 : 0);
+}
+
 static int dequeue(int fd, const struct settings *settings, struct camera *camera, struct v4l2_buffer *buffer) {
     uint64_t interval = camera->interval;
     int blocks = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
@@ -228,7 +240,7 @@ static int dequeue(int fd, const struct settings *settings, struct camera *camer
         fill(fd, camera, 0, 0);
         camera->next++;
     }
-    uint64_t due = camera->started + (camera->next + 1) * interval;
+    uint64_t taken = taken_at(camera), due = handed_out_at(camera);
     if (settings->silent || (!blocks && now() < due))
         return fail(EAGAIN);
     for (uint64_t time = now(); time < due; time = now()) {
@@ -247,8 +259,8 @@ static int dequeue(int fd, const struct settings *settings, struct camera *camer
     buffer->m.offset = BUFFERS_AT + index * camera->buffer_bytes;
     buffer->sequence = camera->next++;
     buffer->flags = settings->bare ? V4L2_BUF_FLAG_TIMESTAMP_UNKNOWN : V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
-    buffer->timestamp.tv_sec = settings->bare ? 1 : due / 1000000000;
-    buffer->timestamp.tv_usec = settings->bare ? 0 : due % 1000000000 / 1000;
+    buffer->timestamp.tv_sec = settings->bare ? 1 : taken / 1000000000;
+    buffer->timestamp.tv_usec = settings->bare ? 0 : taken % 1000000000 / 1000;
     if (camera->damaged < settings->damage) {
         camera->damaged++;
         buffer->flags |= V4L2_BUF_FLAG_ERROR;
@@ -256,50 +268,11 @@ static int dequeue(int fd, const struct settings *settings, struct camera *camer
     return 0;
 }
 
-static int use_control(int fd, unsigned long request, struct v4l2_control *control) {
-    struct facts facts = read_facts(fd);
-    int32_t *value = control->id == V4L2_CID_BRIGHTNESS                  ? &facts.brightness
-                     : control->id == V4L2_CID_EXPOSURE_AUTO             ? &facts.automatic
-                     : control->id == V4L2_CID_EXPOSURE_ABSOLUTE         ? &facts.exposure
-                                                                         : NULL;
-    if (!value)
-        return fail(EINVAL);
-    if (request == VIDIOC_G_CTRL)
-        control->value = *value;
-    else
-        *value = control->value;
-    if (request == VIDIOC_S_CTRL)
-        write_facts(fd, facts);
-    return 0;
-}
-
-static int query_control(struct v4l2_queryctrl *control) {
-    static const struct v4l2_queryctrl all[] = {
-        {V4L2_CID_BRIGHTNESS, V4L2_CTRL_TYPE_INTEGER, "Brightness", 0, 255, 1, 128, 0, {0}},
-        {V4L2_CID_EXPOSURE_AUTO, V4L2_CTRL_TYPE_MENU, "Auto Exposure", 0, 1, 1, 1, 0, {0}},
-        {V4L2_CID_EXPOSURE_ABSOLUTE, V4L2_CTRL_TYPE_INTEGER, "Exposure Time, Absolute", 10, 1000, 10, 100, 0, {0}},
-    };
-    uint32_t id = control->id & ~(V4L2_CTRL_FLAG_NEXT_CTRL | V4L2_CTRL_FLAG_NEXT_COMPOUND);
-    for (unsigned index = 0; index < sizeof all / sizeof *all; index++)
-        if (control->id & V4L2_CTRL_FLAG_NEXT_CTRL ? all[index].id > id : all[index].id == id) {
-            *control = all[index];
-            return 0;
-        }
-    return fail(EINVAL);
-}
-
-static int query_menu(struct v4l2_querymenu *menu) {
-    if (menu->id != V4L2_CID_EXPOSURE_AUTO || menu->index > 1)
-        return fail(EINVAL);
-    snprintf((char *)menu->name, sizeof menu->name, "%s", menu->index ? "Aperture Priority Mode" : "Manual Mode");
-    return 0;
-}
-
 // Whether whoever does not want to wait asks too early. A regular file is always ready for poll(2), so this is asked
 // often, and costs little.
 static int is_early(int fd, struct camera *camera) {
     return camera->streams && fcntl(fd, F_GETFL) & O_NONBLOCK &&
-           now() < camera->started + (camera->next + 1) * camera->interval;
+           now() < handed_out_at(camera);
 }
 
 static int call(void *private, int fd, unsigned long request, void *argument) {
@@ -391,7 +364,7 @@ static int call(void *private, int fd, unsigned long request, void *argument) {
         return query_menu(argument);
     case VIDIOC_G_CTRL:
     case VIDIOC_S_CTRL:
-        return use_control(fd, request, argument);
+        return use_control(fd, &settings, request, argument);
     default:
         return fail(ENOTTY);
     }

@@ -15,7 +15,9 @@ mkdir -p /new/dev/shm /new/dev/pts
 mount -t tmpfs shm /new/dev/shm
 mount -t tmpfs run /new/run
 ip link set lo up
-modprobe vivid n_devs=2 node_types=0x1,0x1 num_inputs=1,1 input_types=0x0,0x0 no_error_inj=0
+# The first one has a node of metadata and an output beside its camera.
+modprobe vivid n_devs=2 node_types=0x20101,0x1 num_inputs=1,1 input_types=0x0,0x0 no_error_inj=0 \
+    vid_cap_nr=0,1 vid_out_nr=20 meta_cap_nr=30
 modprobe v4l2loopback devices=2 video_nr=10,11 exclusive_caps=1,1 card_label=Jpeg,Coded
 
 value() {
