@@ -120,6 +120,20 @@ extension SegmentCutter.Decision {
         #expect(opening?.gap?.framesLost == 5)
     }
 
+    /// The source that breaks off while the disk does not keep up must not fill the memory once it is back.
+    @Test func aDiskThatIsWaitedForIsWaitedForWhateverElseIsLost() {
+        var cutter = begun()
+        _ = cutter.accept(frame(1, key: true))
+        cutter.lose(.overrun, at: at(2), mayOpen: false)
+        cutter.lose(.sourceLost, at: at(3))
+        cutter.leaveOut(2, at: at(4))
+        let decision = cutter.accept(frame(5, key: true))
+        #expect(decision == .skip)
+        cutter.allowOpening()
+        let opening = cutter.accept(frame(6, key: true)).opening
+        #expect(opening?.gap?.from == at(1) && opening?.gap?.cause == .overrun)
+    }
+
     @Test func aGapThatNobodyEndsIsToldAtTheEndOfTheSession() {
         var cutter = begun()
         _ = cutter.accept(frame(1, key: true))

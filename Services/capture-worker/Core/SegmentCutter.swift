@@ -229,10 +229,11 @@ extension SegmentCutter {
     /// - Parameters:
     ///   - time: when the frames stopped, or the moment of the first one that was not kept, whichever is earlier.
     ///   - firstLost: the number of the first frame that is not safe, if it was numbered already.
+    ///   - mayOpen: false if the disk is to be waited for; a loss for another reason meanwhile does not end that.
     package mutating func lose(
         _ cause: GapCause, at time: MonotonicTime, firstLost: UInt64? = nil, mayOpen: Bool = true
     ) {
-        self.mayOpen = mayOpen
+        if !mayOpen { self.mayOpen = false }
         open = nil
         guard var place else { return }
         let from = lastFrameTime.map { min($0, time) } ?? time

@@ -219,7 +219,7 @@ final class CapturePipeline: Sendable {
     /// A disk that cannot keep up costs frames at the end of the queue, whole groups of pictures and counted.
     private func guardAgainstOverrun(_ state: inout State, at frame: SegmentCutter.Frame?, paces: Bool) {
         guard paces, state.cutter.session != nil else { return }
-        if state.hasOverrun {
+        if state.hasOverrun, !state.cutter.isOpen {
             guard frame?.isKey == true, recorder.queue.isLow else { return }
             state.hasOverrun = false
             state.cutter.allowOpening()
