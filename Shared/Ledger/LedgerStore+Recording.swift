@@ -32,19 +32,29 @@ extension LedgerStore {
         }
     }
 
-    /// What the disk shows of a segment's file: it is not there, or it was deleted on purpose.
-    /// - Parameter state: `missing` or `deleted`; the others are told by `record`.
+    /// What the disk shows of a segment's file: it is not there, it is about to be deleted on purpose, or that failed
+    /// and it is still there.
+    /// - Parameter state: `missing`, which a deleted one never is; `deleted`; or `closed`, for those marked deleted.
     package func mark(
         _ segments: [(session: SessionID, index: Int)], _ state: SegmentRecord.State, now: WallTime
     ) throws(CodedError) {
-        precondition(state == .missing || state == .deleted, "open and closed are recorded, not marked")
+        let before: [SegmentRecord.State]
+        switch state {
+        case .open: preconditionFailure("open ones are recorded, not marked")
+        case .closed: before = [.deleted]
+        case .missing: before = [.open, .closed]
+        case .deleted: before = [.open, .closed, .missing]
+        }
+        guard !segments.isEmpty else { return }
         try write { db in
             for segment in segments {
-                try db.execute(
-                    sql: "UPDATE segment SET state = ?, changed_ms = ? WHERE session = ? AND idx = ? AND state <> ?",
-                    arguments: [
-                        state.rawValue, now.milliseconds, segment.session.rawValue, segment.index, state.rawValue,
-                    ])
+                for old in before {
+                    try db.execute(
+                        sql: "UPDATE segment SET state = ?, changed_ms = ? WHERE session = ? AND idx = ? AND state = ?",
+                        arguments: [
+                            state.rawValue, now.milliseconds, segment.session.rawValue, segment.index, old.rawValue,
+                        ])
+                }
             }
         }
     }

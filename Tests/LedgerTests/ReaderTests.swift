@@ -70,6 +70,18 @@ import Testing
         #expect(try store.sessions(idPrefix: "'; DROP TABLE session; --").isEmpty)
     }
 
+    /// Retention marks a row before its file goes. A scan that looked meanwhile does not call that missing, and one
+    /// whose file would not go is as it was.
+    @Test func whatWasDeletedIsNotMissing() throws {
+        let store = try fixture.open()
+        for index in 0..<3 { try record(index, in: store) }
+        let session = LedgerFixture.session(1)
+        try store.mark([(session, 0), (session, 1)], .deleted, now: fixture.start)
+        try store.mark([(session, 0), (session, 2)], .missing, now: fixture.start)
+        try store.mark([(session, 1), (session, 2)], .closed, now: fixture.start)
+        #expect(try store.segments(LedgerQuery(session: session)).map(\.state) == [.deleted, .closed, .missing])
+    }
+
     @Test func holdingsTellTotalsAndTheOldest() throws {
         let store = try fixture.open()
         for index in 0..<10 { try record(index, in: store) }

@@ -5,27 +5,20 @@ internal import Synchronization
 
 /// The folder of one camera's recordings: that it is there, that it is ours, and that it takes files.
 ///
-/// Owns the folder's lock, by which one worker at a time writes. Invariants: a folder that was below a mount is not
-/// used while that mount is away, since the recordings would fill the disk underneath; a folder that has come back as
-/// another one is locked anew before anything is written. The recorder asks before each segment, the Core has it probed
+/// Owns the folder's lock, by which one worker at a time writes. Invariants: a folder is not used while the mount that
+/// it was on is away; one that has come back as another is locked anew before anything is written. The recorder asks before each segment, the Core has it probed
 /// after a failure. Every call may block for as long as the disk does.
 final class CameraFolder: Sendable {
     /// What a look writes: more than the first part of any segment that follows.
     static let probeBytes = 1 << 20
 
-    private struct Held {
-        var lock: FileLock
-        /// Whether the storage was the root of a mount when the lock was taken.
-        var isMount: Bool
-    }
-
     let path: String
-    private let storage: String
-    private let held = Mutex<Held?>(nil)
+    private let mount: StorageMount
+    private let held = Mutex<FileLock?>(nil)
 
-    init(storage: String, camera: CameraID) {
-        self.storage = storage
+    init(storage: String, camera: CameraID, mount: StorageMount) {
         path = "\(storage)/\(camera)"
+        self.mount = mount
     }
 
     private var lockPath: String { "\(path)/.lock" }
@@ -34,12 +27,12 @@ final class CameraFolder: Sendable {
     /// finishing its last file.
     /// - Parameter onWait: called once if another process holds the lock.
     func take(onWait: () -> Void) throws(CodedError) {
-        let isMount = Self.isMount(storage)
-        if held.withLock({ $0?.isMount ?? false }), !isMount { throw Self.away(storage) }
+        try mount.check()
         do throws(CodedError) {
             try AtomicFile.createFolder(path)
             let lock = try takeLock(onWait)
-            held.withLock { $0 = Held(lock: lock, isMount: isMount) }
+            mount.remember()
+            held.withLock { $0 = lock }
         } catch {
             throw Self.ofStorage(error)
         }
@@ -53,9 +46,9 @@ final class CameraFolder: Sendable {
 
     /// Throws `storageFailed` if the path leads to another folder than the one that is locked.
     func check() throws(CodedError) {
-        guard let held = held.withLock({ $0 }) else { throw CodedError(.storageFailed, "\(path) is not taken yet") }
-        if held.isMount, !Self.isMount(storage) { throw Self.away(storage) }
-        guard held.lock.isInPlace else { throw CodedError(.storageFailed, "\(path) is no longer the same folder") }
+        guard let lock = held.withLock({ $0 }) else { throw CodedError(.storageFailed, "\(path) is not taken yet") }
+        try mount.check()
+        guard lock.isInPlace else { throw CodedError(.storageFailed, "\(path) is no longer the same folder") }
     }
 
     /// Writes and syncs a small file and removes it: whether the disk takes files again. A folder that was replaced is
@@ -82,10 +75,6 @@ final class CameraFolder: Sendable {
         guard fdatasync(file) == 0 else { throw Self.refusal(errno, "cannot sync \(name)") }
     }
 
-    private static func away(_ storage: String) -> CodedError {
-        CodedError(.storageFailed, "nothing is mounted at \(storage) any more")
-    }
-
     /// A disk that refuses is a matter of storage, whatever the number.
     private static func refusal(_ number: Int32, _ what: String) -> CodedError {
         ofStorage(.system(number, what))
@@ -93,13 +82,5 @@ final class CameraFolder: Sendable {
 
     private static func ofStorage(_ error: CodedError) -> CodedError {
         error.code == .storageFull ? error : CodedError(.storageFailed, error.message, cause: error.cause)
-    }
-
-    /// The root of a mount lies on another device than its parent.
-    private static func isMount(_ path: String) -> Bool {
-        var own = stat()
-        var parent = stat()
-        guard stat(path, &own) == 0, stat(path + "/..", &parent) == 0 else { return false }
-        return own.st_dev != parent.st_dev
     }
 }

@@ -48,7 +48,10 @@ package struct CaptureWorker {
             settings: context.busSettings, presences: [.availability(camera.id), context.presence],
             outbox: try EventOutbox(path: "\(stateDir)/outbox/\(camera.id).events"),
             now: { ServiceClock.now().wall }, logger: context.logger)
-        let folder = CameraFolder(storage: camera.storage.path, camera: camera.id)
+        let folder = CameraFolder(
+            storage: camera.storage.path, camera: camera.id,
+            mount: StorageMount(
+                storage: camera.storage.path, camera: camera.id, stateDir: stateDir, logger: context.logger))
         self.folder = folder
         mediaServer = Self.reachable(context.configuration.mediaServer, for: camera.id, logger: context.logger)
         pipeline = CapturePipeline(

@@ -46,7 +46,13 @@ package struct RotationService {
             now: { ServiceClock.now().wall }, logger: context.logger)
         var rooms: [StorageFolder: StorageRoom] = [:]
         for folder in settings.folders {
-            rooms[folder.folder] = StorageRoom(folder.folder, logger: context.logger) { inbox.put(.happened($0)) }
+            let mounts = settings.cameras.filter { $0.folder == folder.folder }.map { camera in
+                StorageMount(
+                    storage: folder.folder.path, camera: camera.id, stateDir: stateDir, logger: context.logger)
+            }
+            rooms[folder.folder] = StorageRoom(folder.folder, mounts: mounts, logger: context.logger) {
+                inbox.put(.happened($0))
+            }
         }
         self.rooms = rooms
     }

@@ -12,7 +12,8 @@ internal import Synchronization
 /// rows, counting, deleting), one for scans, which may read for minutes. Invariants: the ledger is opened and closed on
 /// the short queue alone, and no lock is held while the disk is waited for; rows are written in the order of the calls;
 /// a ledger that fails is tried again with the next call, and a damaged one is moved aside and begun anew, which a scan
-/// then fills. No call blocks its caller. Created and called by `RotationService`.
+/// then fills; where the folder's mount is away nothing is opened, and where another folder has come in its place,
+/// that one's ledger is. No call blocks its caller. Created and called by `RotationService`.
 final class StorageRoom: Sendable {
     /// Tombstones of deleted segments are kept for as long as an event may still be under way, and a week more.
     static let tombstonesMax: Duration = .seconds(37 * 86_400)
@@ -28,15 +29,22 @@ final class StorageRoom: Sendable {
     }
 
     let folder: StorageFolder
+    private let mounts: [StorageMount]
     private let short: DispatchQueue
     private let scans: DispatchQueue
     private let open = Mutex(Open())
     private let logger: Logger
     private let feed: @Sendable (RotationEvent) -> Void
 
-    /// - Parameter feed: takes what the Core is to hear; called on any thread.
-    init(_ folder: StorageFolder, logger: Logger, feed: @escaping @Sendable (RotationEvent) -> Void) {
+    /// - Parameters:
+    ///   - mounts: of the cameras that record here.
+    ///   - feed: takes what the Core is to hear; called on any thread.
+    init(
+        _ folder: StorageFolder, mounts: [StorageMount], logger: Logger,
+        feed: @escaping @Sendable (RotationEvent) -> Void
+    ) {
         self.folder = folder
+        self.mounts = mounts
         self.logger = logger
         self.feed = feed
         short = DispatchQueue(label: "ledger")
@@ -79,7 +87,9 @@ final class StorageRoom: Sendable {
     /// On the short queue, where opening it may take its time: nobody else opens it meanwhile.
     private func ledger() throws(CodedError) -> LedgerStore {
         dispatchPrecondition(condition: .onQueue(short))
-        if let ledger = open.withLock({ $0.ledger }) { return ledger }
+        if let ledger = try ledgerInPlace() { return ledger }
+        close()
+        open.withLock { open in if !(open.lock?.isInPlace ?? true) { open.lock = nil } }
         if open.withLock({ $0.lock == nil }) {
             try AtomicFile.createFolder(folder.path)
             guard let lock = try FileLock.take("\(folder)/\(LedgerStore.lockName)") else {
@@ -93,9 +103,16 @@ final class StorageRoom: Sendable {
         return ledger
     }
 
+    /// The open ledger, unless its folder has been replaced by another. Throws while the folder's mount is away.
+    private func ledgerInPlace() throws(CodedError) -> LedgerStore? {
+        for mount in mounts { try mount.check() }
+        let (ledger, lock) = open.withLock { ($0.ledger, $0.lock) }
+        return lock?.isInPlace ?? false ? ledger : nil
+    }
+
     /// From elsewhere; waits for what the short queue is about only if the ledger is not open.
     private func ledgerOfScan() throws(CodedError) -> LedgerStore {
-        if let ledger = open.withLock({ $0.ledger }) { return ledger }
+        if let ledger = try ledgerInPlace() { return ledger }
         let opened: Result<LedgerStore, CodedError> = short.sync {
             do throws(CodedError) { return .success(try ledger()) } catch { return .failure(error) }
         }
@@ -236,8 +253,9 @@ final class StorageRoom: Sendable {
     }
 
     private func inventory() throws(CodedError) -> Inventory {
+        let ledger = try ledger()
         let space = try StorageDisk(storage: folder.path).space()
-        let holdings = try ledger().holdings(oldestPerCamera: RetentionPlan.deletionsMax)
+        let holdings = try ledger.holdings(oldestPerCamera: RetentionPlan.deletionsMax)
         return Inventory(
             cameras: holdings.map { camera in
                 Inventory.Camera(
@@ -246,31 +264,36 @@ final class StorageRoom: Sendable {
             }, totalBytes: space.totalBytes, freeBytes: space.freeBytes)
     }
 
-    /// First the file, then the row: a crash between leaves a row that the next scan marks missing, never a file that
-    /// nobody knows.
     func delete(_ segments: [StoredSegment]) {
         short.async { [self] in
-            let disk = StorageDisk(storage: folder.path)
-            var deleted: [StoredSegment] = []
-            var failure: CodedError?
-            for segment in segments {
-                do throws(CodedError) {
-                    let path = try path(of: segment)
-                    try disk.remove(path)
-                    disk.removeFolderIfEmpty(of: path, now: ServiceClock.now().wall)
-                    deleted.append(segment)
-                    logger.info("segment deleted", metadata: ["file": "\(segment.path)", "bytes": "\(segment.bytes)"])
-                } catch {
-                    logger.error("segment not deleted", metadata: ["file": "\(segment.path)", "reason": "\(error)"])
-                    failure = failure ?? error
-                }
+            do throws(CodedError) {
+                feed(.deletionEnded(folder, .success(try deleted(segments))))
+            } catch {
+                feed(.deletionEnded(folder, .failure(error)))
             }
-            mark(deleted)
-            let isFailure = deleted.isEmpty && failure != nil
-            feed(
-                .deletionEnded(folder, isFailure ? failure.map(Result.failure) ?? .success(0) : .success(deleted.count))
-            )
         }
+    }
+
+    /// - Returns: how many went; throws only if none did.
+    private func deleted(_ segments: [StoredSegment]) throws(CodedError) -> Int {
+        let disk = StorageDisk(storage: folder.path)
+        let now = ServiceClock.now().wall
+        let rows = segments.map { ($0.session, $0.index) }
+        let outcome = try ledger().delete(rows, now: now) { place throws(CodedError) in
+            let segment = segments[place]
+            do throws(CodedError) {
+                let path = try path(of: segment)
+                try disk.remove(path)
+                disk.removeFolderIfEmpty(of: path, now: now)
+                logger.info("segment deleted", metadata: ["file": "\(segment.path)", "bytes": "\(segment.bytes)"])
+            } catch {
+                logger.error("segment not deleted", metadata: ["file": "\(segment.path)", "reason": "\(error)"])
+                throw error
+            }
+        }
+        if let error = outcome.ledgerFailure { failed("deletion", error) }
+        if outcome.gone.isEmpty, let error = outcome.failure ?? outcome.ledgerFailure { throw error }
+        return outcome.gone.count
     }
 
     /// The row and the name of its file must agree on what the segment is, whatever somebody told the ledger: no limit
@@ -280,14 +303,6 @@ final class StorageRoom: Sendable {
             path.session8 == segment.session.short, path.index == segment.index
         else { throw CodedError(.storageFailed, "not this segment's path: \(segment.path)") }
         return path
-    }
-
-    private func mark(_ deleted: [StoredSegment]) {
-        do throws(CodedError) {
-            try ledger().mark(deleted.map { ($0.session, $0.index) }, .deleted, now: ServiceClock.now().wall)
-        } catch {
-            failed("deletion", error)
-        }
     }
 }
 
