@@ -13,8 +13,8 @@ struct Campaign {
     let cluster: Cluster
     let server: MediaServerProcess
     var random: SeededRandom
-    /// Processes that a fault has ended: their pids are nobody's until a successor has one.
-    private var ended: Set<Int32> = []
+    /// Processes that a fault has ended; the kernel may take a moment for it, and their numbers are given again.
+    private var ended: Set<ProcessTable.Identity> = []
     /// The beginnings of all gaps so far, by camera.
     private(set) var gapsSeen: [String: Set<WallTime>] = [:]
 
@@ -52,26 +52,28 @@ struct Campaign {
         switch fault.target {
         case .mediaServer: return try await performOnServer(fault)
         case .supervisor: return try await performOnSupervisor(fault)
-        case .broker, .worker, .rotation, .configWriter, .monitor: break
+        case .broker, .worker, .rotation, .configWriter, .monitor, .metrics: break
         }
         let name = child(fault.target, camera)
         let pid = try cluster.pid(of: name)
+        guard let process = ProcessTable.identity(of: pid) else { throw CodedError(.internal, "\(name) does not run") }
         switch fault.kind {
         case .killed:
             try cluster.signal(name, SIGKILL)
-            ended.insert(pid)
+            ended.insert(process)
             return Date()
         case .held:
-            // Long enough for a worker to have missed frames, too short for the supervisor to mind.
+            // Long enough for a worker to have missed frames, too short for the supervisor to mind: what hangs for 10 s
+            // since its last beat is ended, and beats come every 3 s or a little later.
             try cluster.signal(name, SIGSTOP)
-            try await pass(seconds: 2 + 5 * random.unit())
+            try await pass(seconds: 2 + 3 * random.unit())
             try cluster.signal(name, SIGCONT)
             return Date()
         case .hung:
             try cluster.signal(name, SIGSTOP)
             // A hang is over when the process has been ended for it.
             try await eventually("the supervisor ends \(name)", within: .seconds(40)) { !ProcessTable.isAlive(pid) }
-            ended.insert(pid)
+            ended.insert(process)
             return Date()
         }
     }
@@ -119,7 +121,7 @@ struct Campaign {
         var missing = ""
         do {
             try await eventually("everything is as before", within: .seconds(40)) {
-                missing = try whatIsMissing(since: floor, after: fault, of: camera) ?? ""
+                missing = try await whatIsMissing(since: floor, after: fault, of: camera) ?? ""
                 return missing.isEmpty
             }
         } catch let error as DeadlinePassed {
@@ -128,7 +130,7 @@ struct Campaign {
         return Date()
     }
 
-    private func whatIsMissing(since floor: WallTime, after fault: Fault?, of camera: String) throws -> String? {
+    private func whatIsMissing(since floor: WallTime, after fault: Fault?, of camera: String) async throws -> String? {
         for name in Self.cameras {
             let id = CameraID(unchecked: name)
             guard cluster.log.state(CameraAvailability.self, at: id) == .online else { return "\(name) is offline" }
@@ -143,7 +145,7 @@ struct Campaign {
         }
         let services: [(ServiceName, String)] = [
             (.rotationService, "rotation-service"), (.configWriter, "config-writer"),
-            (.healthMonitor, "health-monitor"),
+            (.healthMonitor, "health-monitor"), (.metrics, "metrics"),
         ]
         for (service, child) in services where try !isOnline(service, "node1", child) { return child }
         guard cluster.log.state(StorageState.self, at: NodeID(unchecked: "node1"))?.status == .ok else {
@@ -153,7 +155,7 @@ struct Campaign {
             Self.cameras.allSatisfy({ media.paths[$0]?.ready == true })
         else { return "the media server's paths" }
         guard let fault else { return nil }
-        return freshness(since: floor, after: fault, of: camera)
+        return try await freshness(since: floor, after: fault, of: camera)
     }
 
     /// The process that runs now says `online` itself.
@@ -163,12 +165,15 @@ struct Campaign {
             return false
         }
         // Between the end of a process and its note, there is none.
-        guard let pid = try? cluster.pid(of: child), !ended.contains(pid) else { return false }
-        return state.pid == pid && ProcessTable.isAlive(pid)
+        guard let pid = try? cluster.pid(of: child), let process = ProcessTable.identity(of: pid) else { return false }
+        return state.pid == pid && !ended.contains(process) && ProcessTable.isAlive(pid)
     }
 
     /// States may be those from before the fault: what was hit has to have shown since that it works.
-    private func freshness(since floor: WallTime, after fault: Fault, of camera: String) -> String? {
+    private func freshness(since floor: WallTime, after fault: Fault, of camera: String) async throws -> String? {
+        let node = NodeID(unchecked: "node1")
+        let looks = zip(
+            cluster.log.stamped(MediaServerState.self, at: node), cluster.log.events(MediaServerState.self, at: node))
         switch fault.target {
         case .worker:
             let opened = cluster.log.events(SegmentEvent.self, at: CameraID(unchecked: camera)).contains {
@@ -178,7 +183,27 @@ struct Campaign {
             return isHeard(camera, since: floor) ? nil : "\(camera)'s statistics"
         case .broker, .supervisor:
             return Self.cameras.allSatisfy { isHeard($0, since: floor) } ? nil : "statistics"
-        case .rotation, .configWriter, .monitor, .mediaServer: return nil
+        case .rotation:
+            let ledger = try LedgerStore(storage: cluster.storage, access: .reader, now: floor)
+            let closed = try ledger.segments(LedgerQuery(states: [.closed]))
+            let isWritten = closed.contains { $0.endedAt ?? floor > floor }
+            return isWritten ? nil : "a segment in the ledger"
+        case .configWriter:
+            let isHeard = looks.contains { $0.0 > floor }
+            return isHeard ? nil : "a look at the media server"
+        case .monitor:
+            let isHeard = cluster.log.stamped(HealthLeader.self, at: FleetAddress()).contains { $0 > floor }
+            return isHeard ? nil : "the health-monitor's lease"
+        case .metrics:
+            let request = "GET /api/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            let answer = try? await RawHTTP.exchange(request, port: cluster.http)
+            return answer?.hasPrefix("HTTP/1.1 200") ?? false ? nil : "an answer over HTTP"
+        case .mediaServer:
+            let paths = looks.filter { $0.0 > floor }.map(\.1.paths)
+            let isGrowing = zip(paths, paths.dropFirst()).contains { before, after in
+                Self.cameras.allSatisfy { after[$0]?.bytes ?? 0 > before[$0]?.bytes ?? .max }
+            }
+            return isGrowing ? nil : "streams at the media server"
         }
     }
 

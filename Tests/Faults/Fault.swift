@@ -18,6 +18,7 @@ struct Fault: Hashable, CustomStringConvertible {
         case rotation = "rotation-service"
         case configWriter = "config-writer"
         case monitor = "health-monitor"
+        case metrics
         case supervisor
         case mediaServer = "media server"
     }

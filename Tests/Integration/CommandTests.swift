@@ -228,7 +228,7 @@ extension NodeTests {
                 try await cluster.ready("front")
                 try await cluster.ready("back")
                 cluster.bus.subscribe(["replies/hostile"])
-                let before = try await Picture(cluster)
+                let before = try await Picture.atRest(cluster)
                 for (number, hostile) in Self.hostile.enumerated() {
                     let id = "c\(number)"
                     try await send(hostile, correlation: id, to: cluster)

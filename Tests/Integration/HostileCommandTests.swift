@@ -24,7 +24,7 @@ extension NodeTests {
                     #expect(off.status == .ok, "\(off)")
                 }
                 try await cluster.verify()
-                let before = try await Picture(cluster)
+                let before = try await Picture.atRest(cluster)
                 let own = try #require(cluster.closed("front").last)
                 let other = try #require(cluster.closed("back").last)
                 for (file, bytes, frames) in [
@@ -63,7 +63,7 @@ extension NodeTests {
             try await Cluster.run(cameras: CommandTests.cameras) { cluster in
                 try await cluster.ready("front")
                 cluster.bus.subscribe(["replies/flood"])
-                let before = try await Picture(cluster).pids
+                let before = try await Picture.atRest(cluster).pids
                 let lines = (0..<1000).map { $0.isMultiple(of: 2) ? "ON" : "OFF" }.joined(separator: "\n")
                 let file = "\(cluster.folder)/flood"
                 try lines.write(toFile: file, atomically: true, encoding: .utf8)
@@ -191,6 +191,17 @@ extension NodeTests {
         var ledger: String
         var files: [[String]]
         var pids: [Int32]
+
+        /// Once everybody has said what they say of a node at rest: a first verdict takes seconds.
+        static func atRest(_ cluster: Cluster) async throws -> Picture {
+            try await eventually("plans and verdicts are there", within: .seconds(60)) {
+                ["front", "back"].map(CameraID.init(unchecked:)).allSatisfy {
+                    cluster.log.state(CameraHealth.self, at: $0)?.status == .ok
+                        && cluster.log.state(RotationState.self, at: $0) != nil
+                }
+            }
+            return try await Picture(cluster)
+        }
 
         init(_ cluster: Cluster) async throws {
             let status = try await cluster.framekeeper("status", "--json")
