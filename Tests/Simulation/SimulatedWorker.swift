@@ -9,13 +9,45 @@ final class SimulatedWorker {
         case open(SegmentCutter.Opening, SegmentManifest)
         case picture(SimulatedCamera.Picture)
         case close(SegmentEnd)
-        case end(SessionID, SegmentEnd, SegmentCutter.EndedGap?)
+        case end(Ending)
 
         var isMedia: Bool {
             switch self {
             case .open, .picture: true
             case .close, .end: false
             }
+        }
+    }
+
+    /// How a session ended, as the pipeline saw it.
+    struct Ending {
+        var session: SessionID
+        var reason: SegmentEnd
+        var gap: SegmentCutter.EndedGap?
+        var at: MonotonicTime
+        var nextFrame: UInt64
+    }
+
+    /// What the camera delivered while a session recorded.
+    struct Given {
+        /// The first picture that a file could begin with.
+        var first: SimulatedCamera.Picture?
+        var newest: SimulatedCamera.Picture?
+    }
+
+    /// Frames that could not be written when their session had ended for the pipeline: its end tells them.
+    struct Loss {
+        var session: SessionID
+        var firstLost: UInt64
+        var keptUntil: MonotonicTime
+        var cause: GapCause
+
+        func gap(with ending: Ending) -> SegmentCutter.EndedGap? {
+            guard session == ending.session, firstLost < ending.nextFrame else { return ending.gap }
+            let isCounted = ending.gap.map { $0.framesLost != nil } ?? true
+            return SegmentCutter.EndedGap(
+                from: keptUntil, to: max(ending.gap?.to ?? ending.at, keptUntil), cause: cause,
+                framesLost: isCounted ? ending.nextFrame - firstLost : nil)
         }
     }
 
@@ -55,6 +87,9 @@ final class SimulatedWorker {
     var jobs: [Job] = []
     var isDraining = false
     var file: OpenFile?
+    var untold: Loss?
+    /// Of the session that runs, since this process began it.
+    var given = Given()
     var wakeToken = 0
     var newestReport: MonotonicTime = .zero
     /// SIGSTOP: nothing runs until then, and what comes waits in the process; pictures do not wait.

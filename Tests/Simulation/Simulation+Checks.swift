@@ -64,27 +64,86 @@ extension Simulation {
         if let file = process.file { promises.breaks(6, "\(file.path) is still open") }
     }
 
-    /// Every file beside its predecessor, and the ledger beside the files.
+    /// A file that does not change any more: beside the one before it, or beside what its session was given first.
+    func checkCompleted(_ file: SimulatedDisk.File) {
+        checkBeginning(of: file)
+        if file.manifest.gap != nil { promises.gaps += 1 }
+    }
+
+    /// What is not complete yet beside what is, the ends of the sessions, and the ledger beside the files.
     func checkFiles() {
         flushIfDue()
-        var sessions: [SessionID: [SimulatedDisk.File]] = [:]
-        for file in disk.files.values { sessions[file.manifest.session, default: []].append(file) }
-        for (session, unsorted) in sessions {
-            let files = unsorted.sorted { $0.manifest.index < $1.manifest.index }
-            let known = promises.checked[session] ?? 0
-            guard files.count > known || known == 0 else { continue }
-            for place in max(1, known - 1)..<max(1, max(files.count, known - 1)) where place < files.count {
-                checkPair(files[place - 1], files[place])
-            }
-            promises.checked[session] = files.count
+        for file in disk.files.values where file.isPartial { checkBeginning(of: file) }
+        guard isCalm else { return }
+        for (session, record) in promises.sessions where !record.isEndChecked && session != worker?.cutter.session {
+            checkEnd(of: session, record)
+            promises.sessions[session]?.isEndChecked = true
         }
-        if isCalm { checkLedger() }
+        checkLedger()
+    }
+
+    private func checkBeginning(of file: SimulatedDisk.File) {
+        noteGiven()
+        guard !file.pictures.isEmpty, let record = promises.sessions[file.manifest.session] else { return }
+        if let before = self.file(of: record, below: file.manifest.index) {
+            checkPair(before, file)
+        } else if let first = record.first {
+            checkFirst(file, first)
+        }
+    }
+
+    /// The last file of a session with an index below `limit` that holds anything.
+    private func file(of record: SessionRecord, below limit: Int) -> SimulatedDisk.File? {
+        var index = limit - 1
+        while index >= 0 {
+            if let path = record.files[index], let file = disk.file(path), !file.pictures.isEmpty { return file }
+            index -= 1
+        }
+        return nil
+    }
+
+    /// The first file that is left of a session begins with the first picture that could begin one, or says what came
+    /// between.
+    private func checkFirst(_ file: SimulatedDisk.File, _ first: SimulatedCamera.Picture) {
+        let name = file.path.relativePath
+        let lost = file.pictures.lowerBound - first.number
+        guard let gap = file.manifest.gap else {
+            if lost != 0 { promises.breaks(1, "\(name): begins \(lost) pictures after its session's first") }
+            return
+        }
+        if let counted = gap.framesLost, counted < UInt64(max(lost, 0)) {
+            promises.breaks(4, "\(name): \(counted) frames counted as lost, \(lost) are")
+        }
+        if !promises.isExcused(gap.cause, from: first.time - .seconds(60), to: file.startedAt + .seconds(2)) {
+            promises.breaks(1, "\(name): nothing happened that explains a gap by \(gap.cause)")
+        }
+    }
+
+    /// What no file of an ended session holds is told by a gap up to its end.
+    private func checkEnd(of session: SessionID, _ record: SessionRecord) {
+        guard let first = record.first, let newest = record.newest else { return }
+        let last = file(of: record, below: (record.files.keys.max() ?? -1) + 1)
+        let lost = newest.number + 1 - (last?.pictures.upperBound ?? first.number)
+        // A camera may have been silent for as long as nobody can tell that from a pause.
+        let slack = stallTimeout + settings.interval
+        let keptUntil = last.map { $0.startedAt + $0.duration } ?? first.time
+        let until = max(newest.time, record.endedAt ?? newest.time)
+        guard lost > 0 || until - keptUntil > slack else { return }
+        let told = record.told.contains { gap in
+            guard gap.framesLost.map({ $0 >= UInt64(max(lost, 0)) }) ?? true else { return false }
+            guard let last else { return true }
+            let begin = last.manifest.startedAt
+            return gap.from <= begin + last.duration + slack && gap.to + slack >= begin + (until - last.startedAt)
+        }
+        if !told {
+            let place = last?.path.relativePath ?? "no file"
+            promises.breaks(4, "\(session.short): \(lost) pictures up to \(until) are not in \(place) and in no gap")
+        }
     }
 
     private func checkPair(_ before: SimulatedDisk.File, _ after: SimulatedDisk.File) {
         let name = after.path.relativePath
         let next = before.manifest.firstFrame + before.frames
-        if after.pictures.isEmpty { return }
         guard let gap = after.manifest.gap else {
             if after.manifest.index != before.manifest.index + 1 {
                 promises.breaks(4, "\(name): a segment is missing before it")
@@ -97,7 +156,6 @@ extension Simulation {
             }
             return
         }
-        promises.gaps += 1
         if after.manifest.firstFrame <= next { promises.breaks(4, "\(name): a gap without a hole in the numbers") }
         if after.pictures.lowerBound < before.pictures.upperBound { promises.breaks(1, "\(name): pictures twice") }
         let lost = after.pictures.lowerBound - before.pictures.upperBound

@@ -19,17 +19,23 @@ extension Simulation {
             case .open(let opening, let manifest): turn(to: opening, manifest)
             case .picture(let picture): append(picture)
             case .close(let reason): finish(reason)
-            case .end(let session, let reason, let gap):
-                finish(reason)
-                report(.sessionEnded(session, gap))
+            case .end(let ending): end(ending)
             }
         }
     }
 
+    private func end(_ ending: SimulatedWorker.Ending) {
+        finish(ending.reason)
+        let gap = worker?.untold.map { $0.gap(with: ending) } ?? ending.gap
+        if worker?.untold?.session == ending.session { worker?.untold = nil }
+        report(.sessionEnded(ending.session, settings.sabotage == .forgetsLastGap ? nil : gap))
+    }
+
     private func turn(to opening: SegmentCutter.Opening, _ manifest: SegmentManifest) {
-        guard let process = worker else { return }
+        guard let process = worker, process.untold?.session != opening.session else { return }
         do throws(CodedError) {
             let path = try disk.create(manifest, startedAt: opening.time, writer: process.id)
+            promises.sessions[opening.session]?.files[opening.index] = path
             note(
                 "opens \(path) with frame \(opening.firstFrame), \(opening.wish == nil ? "unasked" : "as asked")"
             )
@@ -115,6 +121,7 @@ extension Simulation {
     private func reportClosed(_ file: SimulatedWorker.OpenFile, _ reason: SegmentEnd) {
         guard let kept = disk.file(file.path) else { return }
         promises.segments += 1
+        checkCompleted(kept)
         report(
             .segmentClosed(
                 SegmentClosed(
@@ -142,6 +149,8 @@ extension Simulation {
         if worker?.cutter.session == session {
             worker?.cutter.lose(cause, at: time, firstLost: number, mayOpen: false)
             worker?.jobs.removeAll { $0.isMedia }
+        } else if worker?.untold == nil {
+            worker?.untold = SimulatedWorker.Loss(session: session, firstLost: number, keptUntil: time, cause: cause)
         }
         report(.storageFailed(session, error))
     }

@@ -162,6 +162,7 @@ extension Simulation {
             do throws(CodedError) {
                 if file.isPartial {
                     guard let whole = try disk.recover(file.path) else { continue }
+                    checkCompleted(whole)
                     file = whole
                     counts.recovered += 1
                 } else if let failure = disk.failure {

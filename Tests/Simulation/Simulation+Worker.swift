@@ -38,6 +38,7 @@ extension Simulation {
                 continue
             }
             guard let whole = try disk.recover(file.path) else { continue }
+            checkCompleted(whole)
             recovered.append(closed(whole, reason: .recovered))
             last = whole
         }
@@ -66,6 +67,9 @@ extension Simulation {
             promises.breaks(5, "\(clock.now - since) of frames were in memory only")
         }
         promises.excuse(.workerDied, at: clock.now)
+        noteGiven()
+        // The next process knows nothing of a session whose end this one had still to tell.
+        for case .end(let ending) in dead.jobs { promises.sessions[ending.session]?.isEndChecked = true }
         worker = nil
         camera.disconnect()
         unlink(.worker)
@@ -99,9 +103,11 @@ extension Simulation {
         case .beginSession(let place, let sessionClock, let schedule, let preroll):
             beginSession(place, sessionClock, schedule, preroll)
         case .endSession(let reason):
-            guard let session = worker?.cutter.session else { return }
+            guard let session = worker?.cutter.session, let next = worker?.cutter.nextFrame else { return }
+            noteGiven()
+            if worker?.missed == 0 { promises.sessions[session]?.endedAt = clock.now }
             let gap = worker?.cutter.end(at: clock.now)
-            put(.end(session, reason, gap))
+            put(.end(.init(session: session, reason: reason, gap: gap, at: clock.now, nextFrame: next)))
         case .setSchedule(let schedule):
             note("schedule: next \(clock.reading.wall(at: schedule.next))")
             if settings.sabotage != .neverRotates { worker?.cutter.setSchedule(schedule) }
@@ -118,7 +124,9 @@ extension Simulation {
             worker?.recording = state
             publish(.recording(state), from: .worker)
         case .emitSegment(let event): emit(.segment(event))
-        case .emitGap(let event): emit(.gap(event))
+        case .emitGap(let event):
+            promises.sessions[event.session]?.told.append(event)
+            emit(.gap(event))
         case .reply(let token, let result): publish(.accepted(result, number: token.number), from: .worker)
         case .refuse(let token, let error): publish(.refused(error, number: token.number), from: .worker)
         case .remember(let memory): if settings.sabotage != .forgetsLeases { workerState.memory = memory }
@@ -222,6 +230,10 @@ extension Simulation {
 
     private func record(_ picture: SimulatedCamera.Picture) {
         let frame = SegmentCutter.Frame(isKey: picture.isKey, time: picture.time, media: picture.media)
+        if let process = worker, process.cutter.session != nil {
+            if picture.isKey, process.given.first == nil { process.given.first = picture }
+            process.given.newest = picture
+        }
         guard let decision = worker?.cutter.accept(frame) else { return }
         switch settings.sabotage.applied(to: decision) {
         case .skip: break
@@ -256,12 +268,19 @@ extension Simulation {
     ) {
         note("session \(place.session.short) begins at index \(place.nextIndex)")
         promises.sessionBegan(place.session)
+        worker?.given = SimulatedWorker.Given()
         worker?.cutter.begin(place, schedule: settings.sabotage == .neverRotates ? nil : schedule)
         worker?.clock = sessionClock
         worker?.sessionStartedAt = place.startedAt
         worker?.hasOverrun = false
         guard place.gap == nil, let process = worker, process.run != 0 else { return }
         for picture in process.group { record(picture) }
+    }
+
+    /// What the running session was given so far, where it outlives the process.
+    func noteGiven() {
+        guard let process = worker, let session = process.cutter.session else { return }
+        promises.gave(process.given, to: session)
     }
 
     private func loseFrames(_ cause: GapCause) {

@@ -56,14 +56,26 @@ import Testing
     }
 
     @Test(arguments: Sabotage.allCases.filter { $0 != .none }) func whatIsBrokenOnPurposeIsFound(sabotage: Sabotage) {
-        let found = (1...6 as ClosedRange<UInt64>).contains { seed in
-            var settings = Self.settings(seed: seed)
-            settings.sabotage = sabotage
-            settings.days = 1
-            settings.faultsPerDay = 24
-            return !Simulation(settings).run().broken.isEmpty
+        let found = Self.seedsOfSabotage.contains { seed in
+            !Simulation(Self.sabotaged(sabotage, seed: seed)).run().broken.isEmpty
         }
         #expect(found)
+    }
+
+    /// The same days with nothing broken: what is found there is found for the sabotage's sake.
+    @Test(arguments: seedsOfSabotage) func whatIsNotBrokenIsNotFound(seed: UInt64) {
+        let outcome = Simulation(Self.sabotaged(.none, seed: seed)).run()
+        #expect(outcome.broken.isEmpty, "\(report(outcome))")
+    }
+
+    private static let seedsOfSabotage: ClosedRange<UInt64> = 1...20
+
+    private static func sabotaged(_ sabotage: Sabotage, seed: UInt64) -> Simulation.Settings {
+        var settings = settings(seed: seed)
+        settings.sabotage = sabotage
+        settings.days = 1
+        settings.faultsPerDay = 24
+        return settings
     }
 
     private func report(_ outcome: Simulation.Outcome) -> String {
