@@ -171,9 +171,6 @@ struct Campaign {
 
     /// States may be those from before the fault: what was hit has to have shown since that it works.
     private func freshness(since floor: WallTime, after fault: Fault, of camera: String) async throws -> String? {
-        let node = NodeID(unchecked: "node1")
-        let looks = zip(
-            cluster.log.stamped(MediaServerState.self, at: node), cluster.log.events(MediaServerState.self, at: node))
         switch fault.target {
         case .worker:
             let opened = cluster.log.events(SegmentEvent.self, at: CameraID(unchecked: camera)).contains {
@@ -188,9 +185,7 @@ struct Campaign {
             let closed = try ledger.segments(LedgerQuery(states: [.closed]))
             let isWritten = closed.contains { $0.endedAt ?? floor > floor }
             return isWritten ? nil : "a segment in the ledger"
-        case .configWriter:
-            let isHeard = looks.contains { $0.0 > floor }
-            return isHeard ? nil : "a look at the media server"
+        case .configWriter: return await look() == nil ? "a look at the media server" : nil
         case .monitor:
             let isHeard = cluster.log.stamped(HealthLeader.self, at: FleetAddress()).contains { $0 > floor }
             return isHeard ? nil : "the health-monitor's lease"
@@ -199,12 +194,19 @@ struct Campaign {
             let answer = try? await RawHTTP.exchange(request, port: cluster.http)
             return answer?.hasPrefix("HTTP/1.1 200") ?? false ? nil : "an answer over HTTP"
         case .mediaServer:
-            let paths = looks.filter { $0.0 > floor }.map(\.1.paths)
-            let isGrowing = zip(paths, paths.dropFirst()).contains { before, after in
-                Self.cameras.allSatisfy { after[$0]?.bytes ?? 0 > before[$0]?.bytes ?? .max }
-            }
+            let before = await look() ?? [:]
+            // Some frames.
+            try await pass(seconds: 0.5)
+            let after = await look() ?? [:]
+            let isGrowing = Self.cameras.allSatisfy { after[$0]?.bytes ?? 0 > before[$0]?.bytes ?? .max }
             return isGrowing ? nil : "streams at the media server"
         }
+    }
+
+    /// What the config-writer sees at the media server now; nil if one of them does not answer.
+    private func look() async -> [String: MediaServerState.Path]? {
+        let reply = try? await cluster.ask("LOOK", on: "mediamtx/node1/set", expecting: MediaServerResult.self)
+        return reply?.result?.paths
     }
 
     private func isHeard(_ camera: String, since floor: WallTime) -> Bool {

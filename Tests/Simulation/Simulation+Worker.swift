@@ -215,7 +215,7 @@ extension Simulation {
 
     private func guardAgainstOverrun(_ picture: SimulatedCamera.Picture) {
         guard let process = worker, let session = process.cutter.session else { return }
-        if process.hasOverrun {
+        if process.hasOverrun, !process.cutter.isOpen {
             guard picture.isKey, process.jobs.count <= SimulatedWorker.jobsLow else { return }
             worker?.hasOverrun = false
             worker?.cutter.allowOpening()
