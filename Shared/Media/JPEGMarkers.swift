@@ -33,7 +33,8 @@ package struct JPEGMarkers: Hashable, Sendable {
     }
 
     /// Whether there is an end marker, wherever: some cameras leave remains of other pictures behind it. Coded samples
-    /// hold none (Rec. ITU-T T.81, F.1.2.3), so a picture that lost its end has none, unless a preview in its head does.
+    /// hold none (Rec. ITU-T T.81, F.1.2.3), so a picture that lost its end has none, unless a preview in its head
+    /// does.
     static func hasEnd(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var place = bytes.count - 1
         while place > 0 {

@@ -241,8 +241,8 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         }
     }
 
-    /// Decoders fill up with grey what a JPEG lost of its end. Some cameras never write the end marker; from one that has
-    /// written it, a picture without it is a part of one.
+    /// Decoders fill up with grey what a JPEG lost of its end. Some cameras never write the end marker; from one that
+    /// has written it, a picture without it is a part of one.
     private func isWhole(_ packet: Packet) -> Bool {
         guard work?.isJPEG == true else { return true }
         let hasEnd = packet.withBytes { JPEGMarkers.hasEnd($0) }

@@ -21,9 +21,9 @@ package final class CameraMemory: Sendable {
             self.serial = serial
         }
 
-        /// Whether `other` is the same camera, perhaps in another port. Without two serial numbers or stable names, card
-        /// and port decide: udev gives the name a moment after the node, and cameras of a kind cannot be told apart
-        /// otherwise.
+        /// Whether `other` is the same camera, perhaps in another port. Without two serial numbers or stable names,
+        /// card and port decide: udev gives the name a moment after the node, and cameras of a kind cannot be told
+        /// apart otherwise.
         package func matches(_ other: Identity) -> Bool {
             if let serial, let otherSerial = other.serial { return serial == otherSerial && card == other.card }
             if let stableName, let otherName = other.stableName { return stableName == otherName }

@@ -29,7 +29,7 @@ struct CameraSearch {
         if let twin {
             throw CodedError(
                 .sourceUnavailable,
-                "\(path) may be another camera of the same kind now, in \(twin.busInfo); the one in \(known.busInfo) is "
+                "\(path) may be another camera of that kind now, in \(twin.busInfo); the one in \(known.busInfo) is "
                     + "awaited. What tells them apart is their name in /dev/v4l/by-path")
         }
         if known.isCertainlyNot(found.identity) {

@@ -15,8 +15,8 @@ package struct DeviceDirectory: Sendable {
             .sorted().map { "\(root)/dev/video\($0)" }
     }
 
-    /// What else a node is called, the name that stays with it first: by its maker, model and serial number, unless a twin
-    /// shares that name; else by the port that it is in.
+    /// What else a node is called, the name that stays with it first: by its maker, model and serial number, unless a
+    /// twin shares that name; else by the port that it is in.
     package func stableNames(of node: String) -> [String] {
         let folders = hasTwin(node) ? ["by-path", "by-id"] : ["by-id", "by-path"]
         return folders.map { "\(root)/dev/v4l/\($0)" }.flatMap { folder in
@@ -34,8 +34,8 @@ package struct DeviceDirectory: Sendable {
     /// The serial number of a USB camera (sysfs: the interface's device lies above it).
     package func serial(of node: String) -> String? { Self.line(in: "\(usbFolder(of: node))/serial") }
 
-    /// Whether another camera of the same model is plugged in and their serial numbers do not tell them apart, where they
-    /// have any: the two share one name in by-id, which leads to either of them.
+    /// Whether another camera of the same model is plugged in and their serial numbers do not tell them apart, where
+    /// they have any: the two share one name in by-id, which leads to either of them.
     package func hasTwin(_ node: String) -> Bool {
         guard let model = model(of: node) else { return false }
         let (folder, serial) = (usbFolder(of: node), serial(of: node))

@@ -62,7 +62,7 @@ enum DeviceFault {
             let owner = group.map { "the group \($0)" } ?? "root alone"
             return CodedError(
                 .unauthorized,
-                "no permission for \(path): its mode is 0\(String(mode & 0o777, radix: 8)), of \(owner); a rule of udev "
+                "no permission for \(path): its mode is 0\(String(mode & 0o777, radix: 8)), of \(owner); a udev rule "
                     + "can set it: MODE=\"0660\", GROUP=\"video\"")
         }
         return CodedError(

@@ -4,7 +4,8 @@ import Domain
 import TestSupport
 import Testing
 
-/// Recording, its files, viewing and snapshots on one stream: every short history against promise 3, and long random ones.
+/// Recording, its files, viewing and snapshots on one stream: every short history against promise 3, and long random
+/// ones.
 @Suite struct LeaseHistoryTests {
     /// What the Shell has been told, and what the Core owes.
     private struct Life {

@@ -175,8 +175,8 @@ extension NodeTests {
             }
         }
 
-        /// A driver's stamps say when a picture was taken, however late it is handed out; where they are of another clock,
-        /// every picture is recorded all the same.
+        /// A driver's stamps say when a picture was taken, however late it is handed out; where they are of another
+        /// clock, every picture is recorded all the same.
         @Test func timestampsAreTheDriversWhereTheyCanBe() async throws {
             let cameras = try EmulatedCameras()
             let clips = try cameras.numberedClips()

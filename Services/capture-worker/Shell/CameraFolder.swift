@@ -6,8 +6,8 @@ internal import Synchronization
 /// The folder of one camera's recordings: that it is there, that it is ours, and that it takes files.
 ///
 /// Owns the folder's lock, by which one worker at a time writes. Invariants: a folder is not used while the mount that
-/// it was on is away; one that has come back as another is locked anew before anything is written. The recorder asks before each segment, the Core has it probed
-/// after a failure. Every call may block for as long as the disk does.
+/// it was on is away; one that has come back as another is locked anew before anything is written. The recorder asks
+/// before each segment, the Core has it probed after a failure. Every call may block for as long as the disk does.
 final class CameraFolder: Sendable {
     /// What a look writes: more than the first part of any segment that follows.
     static let probeBytes = 1 << 20

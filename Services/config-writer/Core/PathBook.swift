@@ -29,8 +29,8 @@ struct PathBook: Hashable, Sendable {
         var attempts = 0
         var retryAt: MonotonicTime?
         var rejection: CodedError?
-        /// Refused as it is wanted now. Outlives the server and everything else but other settings: in the server's file
-        /// it would end the server.
+        /// Refused as it is wanted now. Outlives the server and everything else but other settings: in the server's
+        /// file it would end the server.
         var isRefused = false
         /// Set again to what it is already, in search of poison.
         var isProbed = false

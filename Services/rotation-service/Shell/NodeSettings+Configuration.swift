@@ -34,8 +34,8 @@ extension NodeSettings {
     }
 }
 
-/// Names of storage folders. Two that lead to one folder, by a link or a mount, stand for one with one ledger: the first
-/// name is used for both.
+/// Names of storage folders. Two that lead to one folder, by a link or a mount, stand for one with one ledger: the
+/// first name is used for both.
 private struct FolderNames {
     private var firsts: [String: StorageFolder] = [:]
 

@@ -12,7 +12,7 @@
 //   lose=3            so many pictures are lost, in all
 //   damage=2          so many come with V4L2_BUF_FLAG_ERROR, in all
 //   stamps=none       its timestamps are not of the monotonic clock
-//   late=20           pictures are handed out up to so many milliseconds late, each by another time, with true timestamps
+//   late=20           pictures are handed out up to so many milliseconds late, each by another time, with true stamps
 //   stiff=1           it refuses every exposure time
 //
 // Behind the text lie the values of its controls and the process that streams; behind those its buffers.
