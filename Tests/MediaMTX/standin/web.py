@@ -80,6 +80,11 @@ class WebServer:
         """Stop listening, let requests under way be answered, and hang up."""
         self.log.info("closing")
         self.closing = True
+        # A connection that asyncio has accepted and not yet handed over would be forgotten open by a listener that is
+        # closed now, and its caller would wait: those are let in first, and hung up on by `_serve`.
+        for listening in self.listener.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)
         self.listener.close()
         for task, busy in list(self.connections.items()):
             if not busy:
