@@ -59,6 +59,8 @@ busy='^Simulation\.|HistoryTests/|allShortHistories|/shortHistories|PropertyTest
 served='^(ConfigWriterTests|MediaServerTests|MetricsTests)\.|HealthMonitorServiceTests/'
 # Nodes that are broken on purpose have the machine for themselves: what is late then is late for a reason.
 faults='^Faults\.'
+# So have benchmarks.
+measured='BenchmarkTests/'
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 total=0
@@ -115,7 +117,8 @@ else
     run_tests "explorations" --filter "$busy"
     run_standin
     run_tests "HTTP" --filter "$served" --skip "$busy"
-    run_tests "all others" --skip "$busy" --skip "$served" --skip "$faults"
+    run_tests "all others" --skip "$busy" --skip "$served" --skip "$faults" --skip "$measured"
+    run_tests "benchmarks" --filter "$measured" --skip "$served"
     run_tests "faults" --filter "$faults"
     run_machine
 fi
