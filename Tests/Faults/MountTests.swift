@@ -6,7 +6,7 @@ import Testing
 
 /// A disk that is not mounted when services start again.
 extension FaultTests {
-    @Suite(.enabled(if: Mounts.arePermitted, "mount is not permitted here")) struct MountTests {
+    @Suite(.enabled(if: OwnDisk.isPermitted, "this user may not mount a tmpfs")) struct MountTests {
         /// The storage is a folder on the mount, and nothing is running that would remember it: neither recordings nor
         /// a ledger may come to lie beneath, where they would be hidden when the disk is back.
         @Test func aMountThatIsAwayWhenServicesStart() async throws {
@@ -14,7 +14,7 @@ extension FaultTests {
             defer { try? FileManager.default.removeItem(atPath: disk) }
             let device = try Scratch.folder()
             defer { try? FileManager.default.removeItem(atPath: device) }
-            try #require(mount("framekeeper-test", device, "tmpfs", 0, "size=64m") == 0)
+            try OwnDisk.mount(on: device, "size=64m")
             defer { umount2(device, Int32(MNT_DETACH)) }
             func attach() throws { try #require(mount(device, disk, "none", UInt(MS_BIND), nil) == 0) }
             try attach()
@@ -51,14 +51,4 @@ extension FaultTests {
             }
         }
     }
-}
-
-enum Mounts {
-    /// Mounts a file system in memory to see.
-    static let arePermitted: Bool = {
-        guard let folder = try? Scratch.folder() else { return false }
-        defer { rmdir(folder) }
-        guard mount("framekeeper-test", folder, "tmpfs", 0, "size=1m") == 0 else { return false }
-        return umount2(folder, 0) == 0
-    }()
 }

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 
-EVENT_SECONDS_MAX = 10.0
+EVENT_SECONDS_MAX = 30.0
 POLL_SECONDS = 0.005
 STOP_SECONDS_MAX = 5.0
 PACKET_SECONDS = 0.02
