@@ -78,6 +78,12 @@ extension NodeTests {
                         cluster.log.state(ServiceState.self, at: address)?.state == .online
                     }
                 }
+                // A node at rest: starting and first verdicts are not what it costs.
+                try await eventually("every camera has a verdict", within: .seconds(60)) {
+                    (1...10).allSatisfy {
+                        cluster.log.state(CameraHealth.self, at: CameraID(unchecked: "cam\($0)")) != nil
+                    }
+                }
                 let pids = try (workers + services).map(cluster.pid(of:)) + [cluster.supervisor]
                 let window = isFullRun ? 60.0 : 5
                 let before = try pids.map(ProcessCost.cpuSeconds)
