@@ -56,6 +56,9 @@ package struct PathSettings: Hashable, Sendable, CustomStringConvertible {
             guard fleet.publish != .never else { return nil }
             values["source"] = .text("publisher")
             values["overridePublisher"] = .flag(true)
+            // Whoever joins a stream that runs waits for its next key frame.
+            values["runOnRead"] = .text(Self.hook("read", camera.id, fleet))
+            values["runOnReadRestart"] = .flag(false)
             if fleet.publish == .onDemand {
                 values["runOnDemand"] = .text(Self.hook("demand", camera.id, fleet))
                 values["runOnUnDemand"] = .text(Self.hook("undemand", camera.id, fleet))

@@ -51,6 +51,9 @@ final class DemandEndpointTests: Sendable {
         letTimePass()
         #expect(try await RawHTTP.send("POST", "/v1/demand/front?x=1", port: port).status == 204)
         #expect(heard.count == 3)
+        // Two who begin together are two.
+        for _ in 0..<2 { #expect(try await RawHTTP.send("POST", "/v1/read/front", port: port).status == 204) }
+        #expect(heard.suffix(2) == ["read front", "read front"])
         await endpoint.stop()
     }
 

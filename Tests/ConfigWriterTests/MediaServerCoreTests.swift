@@ -299,28 +299,6 @@ struct MediaServerCoreTests {
         #expect(core.published?.reachable == false)
     }
 
-    /// Their number alone would hide the newcomer, who waits for a key frame.
-    @Test mutating func aReaderWhoTookTheOthersPlaceShows() {
-        func told(_ core: MediaServerUnderTest) -> [Int] {
-            core.effects.compactMap { if case .publish(let state) = $0 { state.paths["front"]?.viewers } else { nil } }
-        }
-        core.configure()
-        core.look(viewers: 2, readers: ["a", "b"], standings: ["front": .equal])
-        #expect(told(core) == [2])
-        core.wake()
-        core.look(viewers: 2, readers: ["b", "c"])
-        #expect(told(core) == [1, 2])
-        core.wake()
-        core.look(viewers: 1, readers: ["d"])
-        #expect(told(core) == [0, 1])
-        core.wake()
-        core.look(viewers: 2, readers: ["d", "e"])
-        #expect(told(core) == [2])
-        core.wake()
-        core.look(viewers: 1, readers: ["e"])
-        #expect(told(core) == [1])
-    }
-
     @Test mutating func bytesAloneAreNotPublishedAtEveryLook() {
         core.configure()
         core.look(standings: ["front": .equal])

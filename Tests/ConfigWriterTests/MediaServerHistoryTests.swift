@@ -79,7 +79,8 @@ struct World {
         switch happening {
         case .viewerComes:
             guard server == .up else { break }
-            if isPublished { viewers += 1 } else { handle(.demanded(Self.front)) }
+            if isPublished { viewers += 1 }
+            handle(isPublished ? .readerCame(Self.front) : .demanded(Self.front))
         case .viewerLeaves: viewers = max(0, viewers - 1)
         case .publisherIsLost: (isPublished, viewers) = (false, 0)
         case .settingsDrift: if standing == .equal { standing = .differs }

@@ -144,7 +144,7 @@ struct MediaServerKeeperTests {
         let first = try fixture.server.read("front")
         try await eventually("the worker is asked") { fixture.isLeased }
         try await fixture.waitForState("the viewer is served") { $0.paths["front"]?.viewers == 1 }
-        // No hook tells of the second.
+        // No hook tells of a demand by the second.
         let second = try fixture.server.read("front")
         try await fixture.waitForState("both are counted") { $0.paths["front"]?.viewers == 2 }
         first.kill()

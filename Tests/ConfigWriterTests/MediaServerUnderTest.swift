@@ -36,6 +36,14 @@ struct MediaServerUnderTest {
         handle(.configured(wish))
     }
 
+    /// Lets this much time pass; wakes the Core if it wanted that by then.
+    mutating func wait(_ span: Duration) {
+        now = now + span
+        guard let wakeAt, wakeAt <= now else { return }
+        self.wakeAt = nil
+        handle(.woke)
+    }
+
     /// Lets the time pass until the Core wants to be woken.
     mutating func wake() {
         now = max(now, wakeAt ?? now)
@@ -79,6 +87,11 @@ struct MediaServerUnderTest {
 
     var refusals: [ErrorCode] {
         effects.compactMap { if case .refuse(_, let error) = $0 { error.code } else { nil } }
+    }
+
+    /// The viewers of the first camera, as often as they were published.
+    var toldViewers: [Int] {
+        effects.compactMap { if case .publish(let state) = $0 { state.paths["front"]?.viewers } else { nil } }
     }
 
     var states: Int { effects.filter { if case .publish = $0 { true } else { false } }.count }

@@ -292,7 +292,7 @@ extension NodeTests {
                     }
                     report(camera == "idle" ? "an idle camera" : "a recording camera", own, beside: peer)
                 }
-                // A second viewer: the stream is there, and no hook runs.
+                // A second viewer: the stream is there, in the middle of a GOP.
                 let first = try server.read("busy")
                 try await viewers(1, cluster)
                 var (own, peer): ([Double], [Double]) = ([], [])

@@ -45,7 +45,7 @@ extension NodeTests {
                 try await eventually("the first viewer is seen", within: .seconds(15)) {
                     cluster.viewing("front")?.viewers == 1
                 }
-                // No hook runs for this one.
+                // No hook tells of a demand by this one.
                 let second = try server.read("front")
                 try await eventually("the second viewer is seen", within: .seconds(15)) {
                     cluster.viewing("front")?.viewers == 2
@@ -61,6 +61,36 @@ extension NodeTests {
                 try await eventually("the stream closes", within: .seconds(25)) {
                     cluster.stream("front")?.state == .idle
                 }
+            }
+        }
+
+        /// One that the server has set up is counted, and can take frames only once it asks for them: the key frame that
+        /// its count brought about has passed by then, and the next would come in a minute.
+        @Test func aSecondViewerHasItsKeyFrameWhenItBegins() async throws {
+            let camera = Self.camera.replacingOccurrences(of: "gop: 1s", with: "gop: 60s")
+            try await LiveCluster.run(cameras: camera, extra: Self.lifecycle) { cluster, server in
+                try await cluster.ready("front")
+                try await cluster.readyToView("front")
+                let first = try server.read("front")
+                defer { first.kill() }
+                try await eventually("the first viewer is seen", within: .seconds(15)) {
+                    cluster.viewing("front")?.viewers == 1
+                }
+                let second = try ChildProcess(
+                    [
+                        "/usr/bin/python3", try Products.project("Tests/MediaMTX/first_picture.py"), "--hold",
+                        "\(server.rtsp)/front",
+                    ], output: server.folder.path("second.log"))
+                try await eventually("the second viewer is counted", within: .seconds(15)) {
+                    cluster.viewing("front")?.viewers == 2
+                }
+                let count = cluster.log.messages(on: "cameras/front/stats").count
+                try await eventually("its key frame passes", within: .seconds(15)) {
+                    cluster.log.messages(on: "cameras/front/stats").count >= count + 2
+                }
+                second.signal(SIGUSR1)
+                try await eventually("it has a picture", within: .seconds(20)) { second.exitStatus() == 0 }
+                #expect(first.exitStatus() == nil)
             }
         }
 

@@ -3,9 +3,12 @@
 the first H.264 key frame, over RTSP with interleaved RTP (RFC 2326, RFC 6184). It probes nothing, as a player that
 shows what comes does.
 
-Usage: first_picture.py rtsp://127.0.0.1:8554/front
+Usage: first_picture.py [--hold] rtsp://127.0.0.1:8554/front
+
+--hold: the server has set the reader up; it asks for frames, and the time runs, from SIGUSR1 on.
 """
 
+import signal
 import socket
 import sys
 import time
@@ -85,10 +88,15 @@ def units(payload):
 
 
 def main():
+    *options, url = sys.argv[1:]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     begin = time.monotonic()
-    reader = Reader(sys.argv[1])
+    reader = Reader(url)
     _, description = reader.request("DESCRIBE", reader.url, Accept="application/sdp")
     reader.request("SETUP", reader.control(description), Transport="RTP/AVP/TCP;unicast;interleaved=0-1")
+    if options == ["--hold"]:
+        signal.sigwait({signal.SIGUSR1})
+        begin = time.monotonic()
     reader.request("PLAY", reader.url, Range="npt=0-")
     reader.wait_for_key_frame()
     print(f"{time.monotonic() - begin:.4f}")

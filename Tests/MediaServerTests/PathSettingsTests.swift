@@ -15,6 +15,7 @@ struct PathSettingsTests {
                     "curl --silent --show-error --noproxy * --max-time 5 --output /dev/null --request POST "
                         + "http://127.0.0.1:9921/v1/demand/front"))
         #expect(path.values["runOnUnDemand"]?.json.contains("/v1/undemand/front") == true)
+        #expect(path.values["runOnRead"]?.json.contains("/v1/read/front") == true)
         // Zero would end the publisher before the reader that it came for has asked for the stream.
         #expect(path.values["runOnDemandCloseAfter"] == .text("2s"))
         #expect(path.values["runOnDemandStartTimeout"] == .text("15s"))
@@ -23,9 +24,10 @@ struct PathSettingsTests {
         }
     }
 
-    @Test func whenAWorkerAlwaysPublishesThereIsNoHook() throws {
+    @Test func whenAWorkerAlwaysPublishesNobodyHasToAskForIt() throws {
         let path = try Samples.path("front", .always)
-        #expect(path.values["runOnDemand"] == nil)
+        #expect(path.values["runOnDemand"] == nil && path.values["runOnUnDemand"] == nil)
+        #expect(path.values["runOnRead"]?.json.contains("/v1/read/front") == true)
         #expect(path.values["source"] == .text("publisher"))
         #expect(PathSettings(try Samples.camera("front"), fleet: Samples.fleet(.never)) == nil)
     }
@@ -35,6 +37,7 @@ struct PathSettingsTests {
         let path = try #require(PathSettings(camera, fleet: Samples.fleet(.never)))
         #expect(path.values["source"] == .text("rtsp://viewer:secret@10.0.0.9/live"))
         #expect(path.values["sourceOnDemand"] == .flag(true))
+        #expect(path.values["runOnRead"] == nil, "its key frames are the camera's own")
         #expect(path.values["rtspTransport"] == .text("tcp"))
         #expect("\(path)" == "path door")
     }

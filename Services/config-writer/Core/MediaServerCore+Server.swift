@@ -57,15 +57,18 @@ extension MediaServerCore {
         return effects
     }
 
-    /// A reader who came while another left does not show in their number, and a rise of the number is how a worker
-    /// knows that somebody waits for a key frame: who has stayed is said first.
+    /// A rise of the readers' number is how a worker knows that somebody waits for a key frame. One who came while another
+    /// left does not show in it, nor does one who was counted before it could take any frame: who has stayed is said first.
     private mutating func readersReplaced(by now: [String: Set<String>]) -> [MediaServerEffect] {
+        let arrived = arrivalsInLook
+        arrivalsInLook = []
         defer { readers = now }
         guard var state = published else { return [] }
         for (name, path) in state.paths {
-            guard let now = now[name], let before = readers[name] else { continue }
-            let stayed = now.intersection(before).count
-            if stayed < now.count, now.count <= path.viewers { state.paths[name]?.viewers = stayed }
+            guard let now = now[name] else { continue }
+            var stayed = readers[name].map { now.intersection($0).count } ?? now.count
+            if arrived.contains(where: { $0.rawValue == name }) { stayed = min(stayed, now.count - 1) }
+            if stayed >= 0, stayed < now.count, now.count <= path.viewers { state.paths[name]?.viewers = stayed }
         }
         guard state != published else { return [] }
         published = state
@@ -100,7 +103,7 @@ extension MediaServerCore {
         breaker.failed(failure.kind, at: now, chance: chance.draw())
         lookAt = now
         wantsEverything = true
-        (traffic, readers) = ([:], [:])
+        (traffic, readers, arrivalsInLook) = ([:], [:], [])
         return (isNew ? [.note(.lost(failure.error))] : []) + refuseAskers(failure.error)
     }
 

@@ -14,6 +14,8 @@ package struct MediaServerCore: Hashable, Sendable {
     package static let idlePeriod: Duration = .seconds(2)
     /// Looks are never closer than this, however many ask for one.
     package static let spacing: Duration = .milliseconds(100)
+    /// Nor are those that readers bring about: each may cost its camera's encoder a key frame.
+    package static let arrivalSpacing: Duration = .milliseconds(250)
     /// The settings of all paths are read again at least so often: whoever changed one of ours changed it for a while.
     package static let driftPeriod: Duration = .seconds(5)
     /// How long the API may refuse before the paths go into the server's file. Who is denied will be denied again; a
@@ -54,6 +56,11 @@ package struct MediaServerCore: Hashable, Sendable {
     var started: String?
     var traffic: [String: MediaServerState.Path] = [:]
     var readers: [String: Set<String>] = [:]
+    /// Cameras of which the hook said that somebody has begun to read, since the last look began.
+    var arrivals: Set<CameraID> = []
+    /// Those whom the look under way will find.
+    var arrivalsInLook: Set<CameraID> = []
+    private var arrivalLookAt: MonotonicTime?
     var streamLeases: [CameraID: StreamState.LeaseCounts] = [:]
     /// Cameras whose workers read their sources; at a pulled path such a worker is one of the viewers.
     var running: Set<CameraID> = []
@@ -105,6 +112,9 @@ package struct MediaServerCore: Hashable, Sendable {
             effects = demand.demanded(camera, at: now).map(MediaServerEffect.init)
         case .undemanded(let camera):
             effects = demand.undemanded(camera, canCount: canCount(at: now), at: now).map(MediaServerEffect.init)
+        case .readerCame(let camera):
+            if demand.knows(camera) { arrivals.insert(camera) }
+            effects = []
         case .leaseAnswered(let camera, let error):
             demand.answered(camera, error, at: now)
             effects = []
@@ -131,6 +141,7 @@ package struct MediaServerCore: Hashable, Sendable {
         book.configured(wish?.paths ?? [:])
         streamLeases = streamLeases.filter { wish?.paths[$0.key.rawValue] != nil }
         running = running.filter { wish?.paths[$0.rawValue] != nil }
+        arrivals = arrivals.filter { wish?.paths[$0.rawValue] != nil }
         wantsEverything = true
         lookAt = now
         rejectedSince = nil
@@ -159,6 +170,7 @@ package struct MediaServerCore: Hashable, Sendable {
         operation = nil
         (failure, refusedSince, lookedAt, readAt, started) = (nil, nil, nil, nil, nil)
         (traffic, readers) = ([:], [:])
+        (arrivals, arrivalsInLook) = ([], [])
         askers = askersInLook + askers
         askersInLook = []
     }
@@ -216,17 +228,27 @@ package struct MediaServerCore: Hashable, Sendable {
             operation = .changing
             return notes + [.note(.repaired(change, keys)), .change(change)]
         }
-        let isDue = next != nil || lookAt.map { $0 <= now } ?? true || !askers.isEmpty || demand.wantsLook
+        let isDue =
+            next != nil || lookAt.map { $0 <= now } ?? true || !askers.isEmpty || demand.wantsLook
+            || arrivalLookDue.map { $0 <= now } ?? false
         let isSpaced = lookedAt.map { $0 + Self.spacing <= now } ?? true
         isHeldBack = isDue && !isSpaced
         guard isDue, isSpaced else { return notes }
         breaker.begin(at: now)
         askersInLook += askers
         askers = []
+        if !arrivals.isEmpty { arrivalLookAt = now }
+        (arrivalsInLook, arrivals) = (arrivals, [])
         let isStale = readAt.map { $0 + Self.driftPeriod <= now } ?? true
         let depth: LookDepth = wantsEverything || isStale ? .everything : .traffic
         operation = .looking(depth)
         return notes + [.look(depth)]
+    }
+
+    /// When those who have begun to read are looked for; nil if there are none.
+    private var arrivalLookDue: MonotonicTime? {
+        guard !arrivals.isEmpty else { return nil }
+        return arrivalLookAt.map { $0 + Self.arrivalSpacing } ?? MonotonicTime(nanoseconds: 0)
     }
 
     private mutating func nextChange(at now: MonotonicTime) -> (PathChange, [String])? {
@@ -263,7 +285,8 @@ package struct MediaServerCore: Hashable, Sendable {
         if wish != nil {
             moments += [breaker.tryAt, fileAt, fallBackAt].compactMap { $0 }
             if operation == nil {
-                moments += [lookAt, isHeldBack ? lookedAt.map { $0 + Self.spacing } : nil].compactMap { $0 }
+                let held = isHeldBack ? lookedAt.map { $0 + Self.spacing } : nil
+                moments += [lookAt, held, arrivalLookDue].compactMap { $0 }
             }
             if let publishedAt, published.map({ $0.paths != state.paths }) ?? false {
                 moments.append(publishedAt + Self.bytesPeriod)

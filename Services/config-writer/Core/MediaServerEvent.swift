@@ -13,6 +13,8 @@ package enum MediaServerEvent: Hashable, Sendable {
     case demanded(CameraID)
     /// The server's hook: the last of those has left, or nobody came to publish in time.
     case undemanded(CameraID)
+    /// The server's hook: a reader begins to be sent a stream that may have been there before.
+    case readerCame(CameraID)
     /// Nil: the worker took the lease, or ended it.
     case leaseAnswered(CameraID, CodedError?)
     /// `isRunning`: the camera's worker reads its source.

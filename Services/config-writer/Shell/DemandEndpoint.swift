@@ -6,19 +6,21 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-/// Where the media server's hooks call: `POST /v1/demand/<camera>` and `/v1/undemand/<camera>`.
+/// Where the media server's hooks call: `POST /v1/demand/<camera>`, `/v1/undemand/<camera>` and `/v1/read/<camera>`.
 ///
 /// Owns the listener. Invariants: only the names of cameras that have such a path do anything; a web page in somebody's
 /// browser cannot start a camera; a port that is taken costs a line in the log and is tried again. One request per
 /// connection: what a body holds beyond what was read is never taken for another request.
 final class DemandEndpoint: Sendable {
     enum Verb: String, Sendable {
-        case demand, undemand
+        /// Somebody wants to read and nobody publishes; that is over; somebody begins to read.
+        case demand, undemand, read
     }
 
     static let bodyBytesMax = 4096
     static let requestSecondsMax = 5.0
-    /// A hook comes at most once per close-after of the path, which is two seconds.
+    /// Of a camera's demand, which comes at most once per close-after of the path, and that is two seconds. Readers may
+    /// come together, and the one who is not heard would wait.
     static let pause: Duration = .milliseconds(250)
     static let retry = Backoff(first: .seconds(1), most: .seconds(30))
 
@@ -140,7 +142,7 @@ final class DemandEndpoint: Sendable {
             guard state.isReady else { return .serviceUnavailable }
             guard let camera = CameraID(rawValue: name), state.cameras.contains(camera) else { return .notFound }
             let key = "\(verb.rawValue)/\(camera)"
-            if let last = state.calledAt[key], moment - last < Self.pause { return .tooManyRequests }
+            if verb != .read, let last = state.calledAt[key], moment - last < Self.pause { return .tooManyRequests }
             state.calledAt[key] = moment
             return .noContent
         }

@@ -48,6 +48,7 @@ package final class MediaServerKeeper: ConfigWriterCompanion {
                 switch verb {
                 case .demand: feed.yield(.happened(.demanded(camera)))
                 case .undemand: feed.yield(.happened(.undemanded(camera)))
+                case .read: feed.yield(.happened(.readerCame(camera)))
                 }
             })
     }

@@ -104,7 +104,7 @@ struct MediaServerWork {
                 settings: path.values.hashValue)
         }
         let published = wish.paths.values.filter { $0.kind == .published }.map(\.camera)
-        endpoint.configure(settings.publish == .onDemand ? settings.hookListen : nil, cameras: Set(published))
+        endpoint.configure(settings.publish == .never ? nil : settings.hookListen, cameras: Set(published))
         return .configured(wish)
     }
 
