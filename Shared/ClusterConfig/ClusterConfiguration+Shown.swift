@@ -14,7 +14,7 @@ package indirect enum ShownValue: Sendable, Hashable {
 
 extension ClusterConfiguration {
     /// The configuration as it holds after defaults, environment and flags; the keys are those of the file. Passwords
-    /// are masked, addresses stand without their credentials.
+    /// are masked, sources stand without their credentials and secrets.
     package var shown: ShownValue {
         var keys: [(key: String, value: ShownValue)] = [
             ("node", .text(node.rawValue)), ("state_dir", .text(stateDir)), ("broker", broker.shown),

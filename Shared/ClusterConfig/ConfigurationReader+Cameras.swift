@@ -52,7 +52,7 @@ extension ConfigurationReader {
     }
 
     private mutating func source(_ field: Field?) -> SourceAddress? {
-        guard let field, let text = text(field) else { return nil }
+        guard let field, let text = resolved(field) else { return nil }
         do throws(CodedError) {
             return try SourceAddress(text)
         } catch {
@@ -71,7 +71,7 @@ extension ConfigurationReader {
             report("there is no media server: add a section mediamtx", at: field)
             return .worker
         }
-        guard case .rtsp(let url)? = source else {
+        guard case .rtsp(let url)? = source?.kind else {
             if source != nil { report("only for rtsp:// sources", at: field) }
             return .worker
         }

@@ -10,7 +10,7 @@ extension ConfigurationReader {
     /// Names and values are checked by the camera itself, when it is opened.
     mutating func controls(_ field: Field?, source: SourceAddress?) -> [ControlName: ControlSetting] {
         guard let field else { return [:] }
-        guard case .v4l2? = source else {
+        guard case .v4l2? = source?.kind else {
             if source != nil { report("only for v4l2:// sources", at: field) }
             return [:]
         }

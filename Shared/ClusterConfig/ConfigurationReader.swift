@@ -98,7 +98,10 @@ extension ConfigurationReader {
 /// Single values.
 extension ConfigurationReader {
     /// The text of a single value with `${NAME}` and `!secret` resolved; nil if absent or wrong, which is reported.
-    mutating func text(_ field: Field?) -> String? {
+    mutating func text(_ field: Field?) -> String? { resolved(field)?.text }
+
+    /// The same, for what is shown to people: it knows which of it is not for them.
+    mutating func resolved(_ field: Field?) -> ResolvedText? {
         guard let field else { return nil }
         guard case .scalar(let raw, _) = field.node.content, !field.node.isNull else {
             report("expected a single value, found \(field.node.kind)", at: field)
@@ -107,7 +110,7 @@ extension ConfigurationReader {
         if field.node.isSecret {
             noteSecret(raw)
             switch secrets.value(named: raw) {
-            case .success(let secret): return secret
+            case .success(let secret): return ResolvedText(secret: secret)
             case .failure(let error):
                 report(error.message, at: field)
                 return nil
@@ -199,17 +202,16 @@ extension ConfigurationReader {
     }
 
     /// Puts the environment's values in the place of `${NAME}`; `$${` stands for `${`.
-    private mutating func substituted(_ raw: String, at field: Field) -> String? {
-        guard raw.contains("${") else { return raw }
-        var result = ""
+    private mutating func substituted(_ raw: String, at field: Field) -> ResolvedText? {
+        var result = ResolvedText()
         var rest = raw[...]
         while let start = rest.firstRange(of: "${") {
             if rest[..<start.lowerBound].hasSuffix("$") {
-                result += rest[..<start.lowerBound].dropLast() + "${"
+                result.append(written: rest[..<start.lowerBound].dropLast() + "${")
                 rest = rest[start.upperBound...]
                 continue
             }
-            result += rest[..<start.lowerBound]
+            result.append(written: rest[..<start.lowerBound])
             guard let end = rest[start.upperBound...].firstIndex(of: "}") else {
                 report("${ without its }", at: field)
                 return nil
@@ -220,9 +222,10 @@ extension ConfigurationReader {
                 report("${\(name.prefix(64))}: not set in the environment", at: field)
                 return nil
             }
-            result += value
+            result.append(secret: value)
             rest = rest[rest.index(after: end)...]
         }
-        return result + rest
+        result.append(written: rest)
+        return result
     }
 }

@@ -1,10 +1,17 @@
 /// Where a camera's pictures come from, read from its `source` in the configuration.
-package enum SourceAddress: Hashable, Sendable {
-    /// `rtsp://` or `rtsps://`, as given, credentials included: never print it, print `publicText`.
-    case rtsp(url: String)
-    case file(FileSource)
-    case testPattern(TestPattern)
-    case v4l2(V4L2Source)
+package struct SourceAddress: Hashable, Sendable {
+    package let kind: Kind
+    /// For logs, states and people: without user, password or query, and without what came from the environment or
+    /// the secrets.
+    package let publicText: String
+
+    package enum Kind: Hashable, Sendable {
+        /// `rtsp://` or `rtsps://`, as given, credentials included: never print it, print `publicText`.
+        case rtsp(url: String)
+        case file(FileSource)
+        case testPattern(TestPattern)
+        case v4l2(V4L2Source)
+    }
 
     /// `file:///clip.mp4?loop=1&rate=max`.
     package struct FileSource: Hashable, Sendable {
@@ -59,57 +66,53 @@ package enum SourceAddress: Hashable, Sendable {
 }
 
 extension SourceAddress {
-    /// Reads an address; refuses what it does not know with a sentence that names it.
-    package init(_ text: String) throws(CodedError) {
+    /// Reads an address; refuses what it does not know with a sentence that names it, but never quotes a secret.
+    package init(_ text: ResolvedText) throws(CodedError) {
+        kind = try Kind(text)
+        publicText = Self.publicText(kind, text)
+    }
+
+    package init(_ text: String) throws(CodedError) { try self.init(ResolvedText(written: text)) }
+
+    private init(_ kind: Kind) {
+        self.kind = kind
+        publicText = Self.publicText(kind)
+    }
+
+    package static func rtsp(url: String) -> SourceAddress { SourceAddress(.rtsp(url: url)) }
+    package static func file(_ file: FileSource) -> SourceAddress { SourceAddress(.file(file)) }
+    package static func testPattern(_ pattern: TestPattern) -> SourceAddress { SourceAddress(.testPattern(pattern)) }
+    package static func v4l2(_ device: V4L2Source) -> SourceAddress { SourceAddress(.v4l2(device)) }
+
+    /// A camera at this machine.
+    package var isWebcam: Bool { if case .v4l2 = kind { true } else { false } }
+}
+
+extension SourceAddress.Kind {
+    fileprivate init(_ resolved: ResolvedText) throws(CodedError) {
+        let text = resolved.text
         guard let colon = text.firstRange(of: "://") else {
             throw CodedError(.invalidArgument, "expected rtsp://, file:///, test://pattern or v4l2:///dev/…")
         }
         let scheme = text[..<colon.lowerBound].lowercased()
         let rest = String(text[colon.upperBound...])
+        let quotes = !resolved.hasSecrets
         switch scheme {
         case "rtsp", "rtsps":
             guard let host = rest.split(separator: "/", omittingEmptySubsequences: false).first, !host.isEmpty,
                 !text.contains(where: { $0.isWhitespace || $0 == "\u{0}" })
             else { throw CodedError(.invalidArgument, "\(scheme): expected a host and no white space") }
             self = .rtsp(url: text)
-        case "file": self = .file(try Self.file(SourceQuery(rest)))
-        case "test": self = .testPattern(try Self.testPattern(SourceQuery(rest)))
-        case "v4l2": self = .v4l2(try Self.v4l2(SourceQuery(rest)))
-        default: throw CodedError(.invalidArgument, "\(scheme.prefix(20))://: no such kind of source")
+        case "file": self = .file(try Self.file(SourceQuery(rest, quotes: quotes)))
+        case "test": self = .testPattern(try Self.testPattern(SourceQuery(rest, quotes: quotes)))
+        case "v4l2": self = .v4l2(try Self.v4l2(SourceQuery(rest, quotes: quotes)))
+        default:
+            let named = quotes ? "\(scheme.prefix(20))" : ResolvedText.mask
+            throw CodedError(.invalidArgument, "\(named)://: no such kind of source")
         }
     }
 
-    /// A camera at this machine.
-    package var isWebcam: Bool { if case .v4l2 = self { true } else { false } }
-
-    /// For logs, states and people: without user, password or query.
-    package var publicText: String {
-        switch self {
-        case .rtsp(let url): return Self.publicText(rtsp: url)
-        case .file(let file): return "file://\(file.path)"
-        case .testPattern(let pattern):
-            return "test://pattern?size=\(pattern.width)x\(pattern.height)&fps=\(pattern.fps)"
-        case .v4l2(let device): return "v4l2://\(device.path)"
-        }
-    }
-
-    /// Where it cannot be told whether an `@` ends a password, nothing but the scheme is shown. A level of the path
-    /// with a `=` is a query in disguise: some cameras take `/user=…&password=…`.
-    private static func publicText(rtsp url: String) -> String {
-        guard let colon = url.firstRange(of: "://") else { return "rtsp://" }
-        let scheme = url[..<colon.upperBound]
-        let authority = url[colon.upperBound...].prefix { !"/?#".contains($0) }
-        let rest = url[authority.endIndex...]
-        guard !rest.contains("@") || !authority.contains(where: { ":@".contains($0) }) else {
-            return "\(scheme)(hidden)"
-        }
-        let host = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
-        let levels = rest.prefix { !"?#".contains($0) }.split(separator: "/", omittingEmptySubsequences: false)
-        let shown = levels.prefix { !$0.contains("=") }.joined(separator: "/")
-        return "\(scheme)\(host)\(shown)"
-    }
-
-    private static func file(_ query: SourceQuery) throws(CodedError) -> FileSource {
+    private static func file(_ query: SourceQuery) throws(CodedError) -> SourceAddress.FileSource {
         var query = query
         guard query.path.hasPrefix("/"), !query.path.contains("\u{0}") else {
             throw CodedError(.invalidArgument, "file: expected an absolute path, file:///…")
@@ -120,16 +123,16 @@ extension SourceAddress {
             throw CodedError(.invalidArgument, "file: rate is 1 or max")
         }
         try query.finish("file")
-        return FileSource(path: query.path, loops: loops, atFullSpeed: rate == "max")
+        return SourceAddress.FileSource(path: query.path, loops: loops, atFullSpeed: rate == "max")
     }
 
-    private static func testPattern(_ query: SourceQuery) throws(CodedError) -> TestPattern {
+    private static func testPattern(_ query: SourceQuery) throws(CodedError) -> SourceAddress.TestPattern {
         var query = query
         guard query.path == "pattern" else { throw CodedError(.invalidArgument, "test: expected test://pattern") }
-        var pattern = TestPattern()
+        var pattern = SourceAddress.TestPattern()
         if let (width, height) = try query.size("test") {
-            guard sideRange.contains(width), sideRange.contains(height), width.isMultiple(of: 2),
-                height.isMultiple(of: 2)
+            guard SourceAddress.sideRange.contains(width), SourceAddress.sideRange.contains(height),
+                width.isMultiple(of: 2), height.isMultiple(of: 2)
             else { throw CodedError(.invalidArgument, "test: sides are even, 64 to 7680") }
             (pattern.width, pattern.height) = (width, height)
         }
@@ -138,7 +141,7 @@ extension SourceAddress {
         return pattern
     }
 
-    private static func v4l2(_ query: SourceQuery) throws(CodedError) -> V4L2Source {
+    private static func v4l2(_ query: SourceQuery) throws(CodedError) -> SourceAddress.V4L2Source {
         var query = query
         guard query.path.hasPrefix("/dev/"), query.path.utf8.count > 5, !query.path.contains("\u{0}"),
             !query.path.split(separator: "/").contains("..")
@@ -150,7 +153,7 @@ extension SourceAddress {
             let known = PictureKind.allCases.map(\.rawValue).joined(separator: ", ")
             throw CodedError(.invalidArgument, "v4l2: format is one of \(known)")
         }
-        let device = V4L2Source(
+        let device = SourceAddress.V4L2Source(
             path: query.path, width: size?.width, height: size?.height, fps: try query.fps("v4l2"), kind: kind)
         try query.finish("v4l2")
         return device
@@ -160,9 +163,12 @@ extension SourceAddress {
 /// The part of a source address after `://`, taken apart.
 private struct SourceQuery {
     let path: String
+    /// Whether errors may quote the text.
+    private let quotes: Bool
     private var items: [String: String] = [:]
 
-    init(_ text: String) throws(CodedError) {
+    init(_ text: String, quotes: Bool) throws(CodedError) {
+        self.quotes = quotes
         let halves = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         path = String(halves[0])
         guard halves.count == 2 else { return }
@@ -170,7 +176,7 @@ private struct SourceQuery {
             let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let value = pair.count == 2 ? String(pair[1]) : "1"
             guard items.updateValue(value, forKey: String(pair[0])) == nil else {
-                throw CodedError(.invalidArgument, "\(pair[0].prefix(20)): given twice")
+                throw CodedError(.invalidArgument, "\(named(String(pair[0]))): given twice")
             }
         }
     }
@@ -204,6 +210,8 @@ private struct SourceQuery {
 
     func finish(_ kind: String) throws(CodedError) {
         guard let unknown = items.keys.min() else { return }
-        throw CodedError(.invalidArgument, "\(kind): no option '\(unknown.prefix(20))'")
+        throw CodedError(.invalidArgument, "\(kind): no option '\(named(unknown))'")
     }
+
+    private func named(_ key: String) -> String { quotes ? String(key.prefix(20)) : ResolvedText.mask }
 }

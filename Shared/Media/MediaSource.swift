@@ -58,7 +58,7 @@ package enum MediaSources {
         stallTimeout: Duration, camera: ((SourceAddress.V4L2Source) -> any CameraDevice)? = nil,
         clock: @escaping MonotonicClock = SystemClock.now
     ) -> any MediaSource {
-        switch address {
+        switch address.kind {
         case .testPattern(let pattern): return TestPatternSource(pattern, encoder: encoder, clock: clock)
         case .v4l2(let wish):
             guard let camera else { preconditionFailure("who opens a V4L2 address brings what makes its device") }

@@ -10,7 +10,7 @@ package struct RTSPAddress: Sendable, Hashable, CustomStringConvertible {
     private let login: RTSPLogin
 
     package init(_ location: String, username: String = "", password: String = "") throws(CodedError) {
-        guard case .rtsp = try SourceAddress(location), let scheme = location.firstRange(of: "://") else {
+        guard case .rtsp = try SourceAddress(location).kind, let scheme = location.firstRange(of: "://") else {
             throw CodedError(.invalidArgument, "expected rtsp:// or rtsps://")
         }
         let authority = location[scheme.upperBound...].prefix { !"/?#".contains($0) }

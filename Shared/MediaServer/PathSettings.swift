@@ -44,7 +44,7 @@ package struct PathSettings: Hashable, Sendable, CustomStringConvertible {
     /// The path of a camera, nil if there is to be none.
     package init?(_ camera: CameraConfiguration, fleet: Fleet) {
         var values: [String: SettingValue] = ["record": .flag(false), Self.markerKey: .text(Self.marker(fleet.node))]
-        if camera.ingest == .mediaServer, case .rtsp(let url) = camera.source {
+        if camera.ingest == .mediaServer, case .rtsp(let url) = camera.source.kind {
             // The worker is a reader like any other, so the camera is connected exactly while somebody reads.
             let patience = max(camera.lifecycle.recording.startTimeout, camera.lifecycle.viewing.startTimeout)
             values["source"] = .text(url)

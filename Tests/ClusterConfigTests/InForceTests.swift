@@ -34,7 +34,7 @@ struct InForceTests {
         let active = ActiveText.path(stateDir: state)
         let loaded = try ConfigurationLoader.load(path: fixture.file, active: active).get()
         #expect(loaded.storage.path == fixture.folder + "/here" && loaded.file == fixture.file)
-        #expect(loaded.cameras.first?.source == .rtsp(url: "rtsp://10.0.0.2/x"))
+        #expect(loaded.cameras.first?.source.kind == .rtsp(url: "rtsp://10.0.0.2/x"))
         try put("cameras: {a: {}}\n", of: fixture.file, in: state)
         guard case .failure(let errors) = ConfigurationLoader.load(path: fixture.file, active: active) else {
             Issue.record("accepted")

@@ -26,6 +26,49 @@ struct SecretTests {
         #expect(!dumped.contains("hunter2"))
     }
 
+    @Test("A source's secrets are masked wherever they stand in it, short ones too")
+    func sources() throws {
+        let fixture = try ConfigurationFixture(
+            """
+            cameras:
+              path: {source: "rtsps://nvr:7441/${TOKEN}?enableSrtp"}
+              query: {source: "rtsp://nvr/live?token=${TOKEN}"}
+              host: {source: "rtsp://${TOKEN}.lan/live"}
+              short: {source: "rtsp://cam/live/${SHORT}/video"}
+              whole: {source: !secret front}
+              named: {source: "${WHOLE}"}
+              clip: {source: "file:///srv/${TOKEN}/clip.mp4"}
+              literal: {source: "rtsp://cam/$${TOKEN}"}
+            """, secrets: "front: rtsps://nvr:7441/s3cr3t?enableSrtp\n")
+        let environment = ["TOKEN": "s3cr3t", "SHORT": "i", "WHOLE": "rtsp://user:s3cr3t@cam:554/s3cr3t"]
+        let configuration = try fixture.load(environment).get()
+        #expect(
+            configuration.cameras.map(\.source.publicText) == [
+                "rtsps://nvr:7441/(hidden)", "rtsp://nvr/live", "rtsp://(hidden).lan/live",
+                "rtsp://cam/live/(hidden)/video", "rtsps://nvr:7441/(hidden)", "rtsp://cam:554/(hidden)",
+                "file:///srv/(hidden)/clip.mp4", "rtsp://cam/${TOKEN}",
+            ])
+        let names = configuration.cameras.prefix(5).map(\.secrets)
+        #expect(names == [["TOKEN"], ["TOKEN"], ["TOKEN"], ["SHORT"], ["front"]])
+        #expect(configuration.cameras[4].source.kind == .rtsp(url: "rtsps://nvr:7441/s3cr3t?enableSrtp"))
+        for printed in [configuration.shown.yaml, configuration.shown.json] {
+            #expect(!printed.contains("s3cr3t") && printed.contains("rtsp://cam/live/(hidden)/video"), "\(printed)")
+        }
+    }
+
+    @Test("A secret source that does not fit is not quoted")
+    func sourceNotQuoted() throws {
+        let fixture = try ConfigurationFixture(
+            "cameras: {a: {source: !secret a}, b: {source: \"file:///x?${B}\"}, c: {source: \"htp://x\"}}\n",
+            secrets: "a: s3cr3t://x\n")
+        guard case .failure(let errors) = fixture.load(["B": "s3cr3t"]) else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(errors.errors.count == 3 && !errors.description.contains("s3cr3t"), "\(errors)")
+        #expect(errors.description.contains("htp://: no such kind of source"))
+    }
+
     @Test("A secrets file that others can read is refused, with the command that helps")
     func mode() throws {
         let fixture = try ConfigurationFixture(Self.text, secrets: "mqtt: hunter2\n", secretsMode: 0o640)

@@ -101,6 +101,32 @@ struct UpTests {
         #expect(FileManager.default.fileExists(atPath: fixture.folder + "/my own  state/broker/data/mosquitto.db"))
     }
 
+    @Test("A camera whose whole address is a secret: neither what is published of it nor a log has its token")
+    func secretAddress() async throws {
+        let port = try MosquittoBroker.freePort()
+        let fixture = try CommandFixture(
+            """
+            node: test
+            broker: {url: "embedded://127.0.0.1:\(port)"}
+            cameras: {front: {source: !secret front, record: always}}
+            """)
+        let secrets = fixture.folder + "/secrets.yml"
+        try "front: rtsp://127.0.0.1:1/t0ken\n".write(toFile: secrets, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: secrets)
+        let process = try start(fixture)
+        defer { process.signal(SIGTERM) }
+        var status = ""
+        try await eventually("the source has failed", within: .seconds(30)) {
+            status = try fixture.run("status", "--json").output
+            return status.contains("cannot open")
+        }
+        #expect(status.contains("rtsp://127.0.0.1:1/(hidden)"), "\(status)")
+        let said = [status, try fixture.run("doctor").output, try fixture.run("config", "show").output]
+        process.signal(SIGINT)
+        try await eventually("it ends", that: { process.exitStatus() == 0 })
+        for text in said + [text(fixture.folder + "/up.log")] { #expect(!text.contains("t0ken"), "\(text)") }
+    }
+
     @Test("A recording is taken, proved, exported; a file that somebody removes is missed, also by a rebuilt ledger")
     func recording() async throws {
         let node = try Node()

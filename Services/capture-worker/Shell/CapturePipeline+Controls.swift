@@ -12,7 +12,7 @@ internal import VideoDevices
 extension CapturePipeline {
     /// After the camera was opened, and with it what the configuration says of its controls was set.
     func readControls() {
-        guard case .v4l2(let source) = camera.source else { return }
+        guard case .v4l2(let source) = camera.source.kind else { return }
         BlockingThread.start("controls") { [webcam, report] in
             guard case .success(let (state, _)) = Self.turn([:], of: source, webcam) else { return }
             report(.controlsRead(state))
@@ -20,7 +20,7 @@ extension CapturePipeline {
     }
 
     func turnControls(_ wishes: [ControlName: ControlSetting], _ token: CommandToken) {
-        guard case .v4l2(let source) = camera.source else {
+        guard case .v4l2(let source) = camera.source.kind else {
             return report(.controlsTurned(.failure(CodedError(.invalidArgument, "no webcam")), token))
         }
         BlockingThread.start("controls") { [webcam, report] in

@@ -31,7 +31,7 @@ struct DoctorCommand: FramekeeperSubcommand {
             report.storage(storage.path, Self.room(in: storage.path), minFree: storage.retention.minFree)
         }
         for camera in configuration.ownCameras {
-            guard case .v4l2(let source) = camera.source else { continue }
+            guard case .v4l2(let source) = camera.source.kind else { continue }
             let worker = board.flatMap { DoctorReport.Worker(of: camera.id, on: $0) }
             let path = worker?.device ?? source.path
             report.webcam(
