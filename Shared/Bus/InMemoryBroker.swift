@@ -63,6 +63,11 @@ package final class InMemoryBroker: BusNetwork, @unchecked Sendable {
         }
     }
 
+    /// What a broker had written down before it died.
+    package func retain(_ payload: [UInt8], on topic: String) async {
+        await onQueue { self.retained[topic] = payload }
+    }
+
     /// Breaks one client's connection; the broker sends its will.
     package func cut(_ clientID: String) async {
         await onQueue { self.end(clientID, .lost("cut"), sendsWill: true) }

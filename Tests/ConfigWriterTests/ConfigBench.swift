@@ -12,6 +12,10 @@ struct ConfigBench: Hashable {
     private(set) var core: ConfigCore
     private(set) var now = Now(monotonic: .zero, wall: WallTime(milliseconds: 1_772_368_200_000))
     private var nextToken: UInt64 = 0
+    /// Of the workers' words.
+    private(set) var number: UInt64 = 0
+    /// When the Core wants to be woken.
+    private(set) var wakeAt: MonotonicTime?
     /// Written to the disk by the Core's word, newest last.
     private(set) var active: [String] = []
     private(set) var state: ConfigState?
@@ -20,11 +24,13 @@ struct ConfigBench: Hashable {
 
     init(_ setting: ConfigCore.Setting = .supervised) { core = ConfigCore(node: Self.node, setting: setting) }
 
-    /// A node that runs with `text` as revision 1, and knows the bus.
+    /// A node that runs with `text` as revision 1, and knows the bus; no camera records.
     static func running(_ text: String) -> ConfigBench {
         var bench = ConfigBench()
         bench.start(ConfigMemory(inForce: revision(1, text), last: 1, fileSeen: ConfigText(text)), file: text)
         bench.step(.busConnected)
+        bench.record(front, false)
+        bench.record(yard, false)
         bench.step(.statesKnown)
         return bench
     }
@@ -74,8 +80,9 @@ struct ConfigBench: Hashable {
                     events.append(.activated(number, diskError))
                 case .writeFile(let text): events.append(.fileWritten(text, fileError))
                 case .publish(let state): self.state = state
+                case .wake(let time): wakeAt = time
                 case .record, .markSuperseded, .markApplied, .recordRefused, .rememberFileSeen, .publishCameras,
-                    .reply, .refuse, .wake:
+                    .reply, .refuse:
                     break
                 }
             }
@@ -105,7 +112,23 @@ struct ConfigBench: Hashable {
     }
 
     mutating func record(_ camera: CameraID, _ isRecording: Bool) {
-        step(.recordingReported(camera, isRecording: isRecording))
+        say(camera, isRecording ? .recording : .over)
+    }
+
+    /// - Parameter number: nil: a new word; else one of before, as a broker kept it.
+    mutating func say(_ camera: CameraID, _ word: RecordingWord, number old: UInt64? = nil) {
+        if old == nil { number += 1 }
+        step(.recordingReported(camera, word, number: old ?? number))
+    }
+
+    /// Time passes; the Core is woken when it wants to be, as the Shell does it.
+    mutating func wait(_ span: Duration) {
+        let end = now.monotonic + span
+        while let wakeAt, wakeAt <= end {
+            self.wakeAt = nil
+            step(.woke, after: max(wakeAt - now.monotonic, .zero))
+        }
+        now = Now(monotonic: max(now.monotonic, end), wall: now.wall + max(end - now.monotonic, .zero))
     }
 }
 

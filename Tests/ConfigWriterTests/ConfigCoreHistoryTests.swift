@@ -25,11 +25,11 @@ import Testing
 
     private func explore(_ bench: ConfigBench, _ life: Life, depth: Int) {
         var settled = bench
-        settle(&settled)
+        settle(&settled, life)
         #expect(settled.inForce == life.wish.text, "the newest wish is in force in the end")
         #expect(settled.core.texts.count == 1, "and nothing waits")
         guard depth > 0 else { return }
-        for choice in 0..<11 {
+        for choice in 0..<12 {
             var next = bench
             var after = life
             play(choice, &next, &after)
@@ -60,7 +60,13 @@ import Testing
         case 8:
             life.isKnown = false
             bench.step(.busLost)
-        case 9: bench.diskError = bench.diskError == nil ? CodedError(.storageFull, "full") : nil
+        case 9:
+            // The broker comes back without a memory, and before the workers do.
+            life.isKnown = true
+            bench.step(.busLost)
+            bench.step(.busConnected)
+            bench.step(.statesKnown)
+        case 10: bench.diskError = bench.diskError == nil ? CodedError(.storageFull, "full") : nil
         default: bench.step(.woke, after: ConfigCore.retryAfter)
         }
     }
@@ -83,12 +89,15 @@ import Testing
         }
     }
 
-    /// Everything ends that could be waited for.
-    private func settle(_ bench: inout ConfigBench) {
+    /// Everything ends that could be waited for: the workers come back, and their recordings end.
+    private func settle(_ bench: inout ConfigBench, _ life: Life) {
         bench.diskError = nil
+        let before = bench
         bench.step(.busConnected)
         bench.step(.statesKnown)
-        bench.step(.woke, after: ConfigCore.retryAfter)
+        check(before, bench, life)
+        for camera in [ConfigBench.front, ConfigBench.yard] { bench.record(camera, false) }
+        bench.wait(ConfigCore.retryAfter)
     }
 }
 

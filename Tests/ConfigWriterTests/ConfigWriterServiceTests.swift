@@ -45,6 +45,30 @@ struct ConfigWriterServiceTests {
         #expect(fixture.told.last == "stop")
     }
 
+    @Test("What is published of a source has its secrets masked, in a path as in a whole address")
+    func secretSources() async throws {
+        let fixture = try await Fixture(
+            """
+            node: attic
+            cameras:
+              front: {source: "rtsps://nvr:7441/${PASS}?enableSrtp"}
+              yard: {source: !secret yard}
+            """)
+        let secrets = fixture.folder + "/secrets.yml"
+        try "yard: rtsps://nvr:7441/hunter2\n".write(toFile: secrets, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: secrets)
+        try fixture.start()
+        try await eventually("both cameras' settings are published") {
+            fixture.heard.decoded(CameraConfigState.self).count >= 2
+        }
+        let settings = fixture.heard.decoded(CameraConfigState.self).map(\.message)
+        #expect(settings.allSatisfy { $0.source == "rtsps://nvr:7441/(hidden)" }, "\(settings)")
+        #expect(settings.map(\.secrets).sorted { $0[0] < $1[0] } == [["PASS"], ["yard"]])
+        await fixture.stop()
+        let everything = fixture.heard.messages.map { String(decoding: $0.payload, as: UTF8.self) }
+        #expect(!everything.contains { $0.contains("hunter2") })
+    }
+
     @Test("A changed file is in force by itself; a broken one is said with every error and changes nothing")
     func edits() async throws {
         let fixture = try await Fixture()
@@ -156,6 +180,7 @@ struct ConfigWriterServiceTests {
         let fixture = try await Fixture(Fixture.text(preroll: 1, more: "  yard: {source: \"test://pattern\"}\n"))
         fixture.client.publish(CameraAvailability.online, to: yard)
         fixture.client.publish(RecordingState(state: .off), to: yard)
+        fixture.client.publish(SnapshotImage(bytes: [0xFF, 0xD8]), to: yard)
         let worker = ServiceAddress(.captureWorker, InstanceID(unchecked: "yard"))
         fixture.client.publish(ServiceHealth(status: .ok), to: worker)
         try await started(fixture)
@@ -165,9 +190,10 @@ struct ConfigWriterServiceTests {
         #expect(fixture.heard.payloads(on: "cameras/yard/recording").contains("") == false, "its worker still runs")
         fixture.client.publish(CameraAvailability.offline, to: yard)
         for noun in ["recording", "availability", "config", "snapshot/image"] {
+            #expect(fixture.heard.payloads(on: "cameras/yard/\(noun)").first?.isEmpty == false, "\(noun) was there")
             try await eventually("\(noun) is cleared") {
-                fixture.heard.payloads(on: "cameras/yard/\(noun)").last == ""
-                    || noun == "snapshot/image"
+                let kept = await fixture.broker.retainedPayload(of: "framekeeper/cameras/yard/\(noun)")
+                return kept == nil && fixture.heard.payloads(on: "cameras/yard/\(noun)").last == ""
             }
         }
         try await eventually("the verdict on its worker is cleared") {
@@ -292,7 +318,7 @@ struct ConfigWriterServiceTests {
         try await fixture.says("revision 2 is in force") { $0.revision == 2 }
         #expect(fixture.active?.text == Array(text.utf8))
         try await eventually("the camera's settings follow") {
-            fixture.heard.decoded(CameraConfigState.self).last?.message.source == "rtsp://10.0.0.22/s"
+            fixture.heard.decoded(CameraConfigState.self).last?.message.source == "rtsp://10.0.0.22/(hidden)"
         }
         await fixture.stop()
     }

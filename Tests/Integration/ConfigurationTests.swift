@@ -122,6 +122,32 @@ extension NodeTests {
             }
         }
 
+        @Test func whoWaitsForAChangeHearsThatAnotherTookItsPlace() async throws {
+            try await run { cluster in
+                try await cluster.startRecording("front")
+                let text = try String(contentsOfFile: cluster.config, encoding: .utf8)
+                func file(_ gop: String) throws -> String {
+                    let path = "\(cluster.folder)/\(gop).yml"
+                    try text.replacingOccurrences(of: "gop: 1s", with: "gop: \(gop)")
+                        .write(toFile: path, atomically: true, encoding: .utf8)
+                    return path
+                }
+                let (second, third, fourth) = (try file("2s"), try file("3s"), try file("4s"))
+                async let first = cluster.framekeeper("config", "apply", second)
+                try await cluster.configSays("it waits") { $0.pending?.revision == 2 }
+                #expect(try await cluster.framekeeper("config", "rollback", "1").status == 0)
+                let rolledBack = try await first
+                #expect(rolledBack.status == 1, "\(rolledBack.output)")
+                #expect(rolledBack.output.contains("took the place of revision 2: revision 1 is in force"))
+                async let other = cluster.framekeeper("config", "apply", third)
+                try await cluster.configSays("the next one waits") { $0.pending?.revision == 3 }
+                #expect(try await cluster.framekeeper("config", "apply", "--now", fourth).status == 0)
+                let pushed = try await other
+                #expect(pushed.status == 1, "\(pushed.output)")
+                #expect(pushed.output.contains("took the place of revision 3: revision 4"))
+            }
+        }
+
         @Test func nowDoesNotWaitAndTheGapHasItsCause() async throws {
             let cameras = Self.camera("front", more: ", record: always")
             try await run(cameras) { cluster in

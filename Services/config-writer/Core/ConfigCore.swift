@@ -10,8 +10,9 @@ package import Domain
 ///
 /// A revision is put in force as a whole or not at all: while one camera's recording would be interrupted, the changes
 /// to idle cameras wait too. Half of a file would be a configuration that nobody wrote. What waits is said with the
-/// cameras that it waits for; `now` does not wait. A change of the broker, the state folder or the node's name waits
-/// until the node is started anew, `now` or not: its processes could not find each other in between.
+/// cameras that it waits for; `now` does not wait. Who records is the `RecordingBook`'s to say. A change of the broker,
+/// the state folder or the node's name waits until the node is started anew, `now` or not: its processes could not find
+/// each other in between.
 ///
 /// Without a supervisor nobody starts processes anew because of a revision, so nothing is interrupted and nothing
 /// waits: they follow at their next start. Called by the Shell's one loop. Texts, files and sockets do not belong here.
@@ -48,9 +49,9 @@ package struct ConfigCore: Hashable, Sendable {
     var fileSeen: ConfigText?
     /// Of the file as it was read last, unless a wish came after it.
     var faults: [String] = []
-    /// Known since `statesKnown`.
-    private var recordings: Set<CameraID> = []
-    private var isKnown = false
+    private var recordings = RecordingBook()
+    /// Asked for and not yet come.
+    private var wakeAt: MonotonicTime?
     /// Whose reply waits for which revision.
     private var askers: [CommandToken: Int] = [:]
     private var published: ConfigState?
@@ -69,30 +70,40 @@ package struct ConfigCore: Hashable, Sendable {
     var wanted: ConfigRevision? { waiting?.revision ?? activating?.revision ?? inForce }
 
     package mutating func handle(_ event: ConfigEvent, at now: Now) -> [ConfigEffect] {
-        var effects: [ConfigEffect]
+        recordings.passed(to: now.monotonic)
+        var effects: [ConfigEffect] = []
         switch event {
         case .started(let memory): effects = started(memory)
         case .fileRead(let reading): effects = fileRead(reading, at: now)
         case .commanded(let wish, let token): effects = commanded(wish, token, at: now)
         case .asked(let reading, let token): effects = [.reply(token, result(for: reading))]
-        case .busConnected, .busLost:
-            isKnown = false
-            recordings = []
-            effects = []
-        case .statesKnown:
-            isKnown = true
-            effects = []
-        case .recordingReported(let camera, let isRecording):
-            if isRecording { recordings.insert(camera) } else { recordings.remove(camera) }
-            effects = []
+        case .busConnected, .busLost: recordings.busLost()
+        case .statesKnown: recordings.statesKnown()
+        case .recordingReported(let camera, let word, let number):
+            if isFollowed(camera) { recordings.reported(camera, word, number: number) }
+        case .workerReported(let camera, let isOnline):
+            if isFollowed(camera) { recordings.workerReported(camera, isOnline: isOnline) }
         case .activated(let number, let error): effects = activated(number, error, at: now)
         case .fileWritten(let text, let error): effects = fileWritten(text, error)
         case .woke:
             if let retryAt, now.monotonic >= retryAt { self.retryAt = nil }
-            effects = []
+            wakeAt = nil
         }
         effects += advance()
-        return effects + publish()
+        return effects + publish() + wake()
+    }
+
+    /// The bus names other nodes' cameras as well, and this node's of tomorrow.
+    private func isFollowed(_ camera: CameraID) -> Bool {
+        inForce?.facts.workers[camera] != nil || recordings.hasRoom
+    }
+
+    /// For the disk, or for the end of a doubt that holds a revision up.
+    private mutating func wake() -> [ConfigEffect] {
+        let moment = [retryAt, recordings.nextMoment(of: waitsFor)].compactMap { $0 }.min()
+        guard moment != wakeAt else { return [] }
+        wakeAt = moment
+        return [.wake(moment)]
     }
 
     // MARK: What was
@@ -185,7 +196,7 @@ package struct ConfigCore: Hashable, Sendable {
     var waitsFor: [CameraID] {
         guard setting == .supervised, let waiting, !waiting.now, let inForce else { return [] }
         return inForce.facts.workers.filter { camera, print in
-            waiting.revision.facts.workers[camera] != print && (!isKnown || recordings.contains(camera))
+            waiting.revision.facts.workers[camera] != print && recordings.mayRecord(camera)
         }.keys.sorted()
     }
 
@@ -220,7 +231,7 @@ package struct ConfigCore: Hashable, Sendable {
             guard waiting == nil else { return [.markSuperseded(number)] }
             waiting = written
             retryAt = now.monotonic + Self.retryAfter
-            return [.wake(retryAt)]
+            return []
         }
         inForce = written.revision
         inForce?.at = now.wall
@@ -272,8 +283,9 @@ package struct ConfigCore: Hashable, Sendable {
             return "the broker, the state folder or the node's name differs: stop and start framekeeper up"
         }
         if let diskError { return "it cannot be written: \(diskError); it is tried again" }
+        let untold = cameras.filter { !recordings.isTold($0) }.map(\.rawValue).joined(separator: ", ")
+        guard untold.isEmpty else { return "the broker does not say whether \(untold) records; \(hint)" }
         let names = cameras.map(\.rawValue).joined(separator: ", ")
-        guard isKnown else { return "the broker does not say whether \(names) records; \(hint)" }
         let always = cameras.filter { inForce?.facts.recordsAlways.contains($0) ?? false }
         guard !always.isEmpty else { return "it would interrupt the recording of \(names); \(hint)" }
         return "it would interrupt the recording of \(names), and \(always.map(\.rawValue).joined(separator: ", ")) "

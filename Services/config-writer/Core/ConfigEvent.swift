@@ -16,8 +16,10 @@ package enum ConfigEvent: Hashable, Sendable {
     /// Everything that is retained has come.
     case statesKnown
     case busLost
-    /// Whether a change to the camera's worker would interrupt a recording.
-    case recordingReported(CameraID, isRecording: Bool)
+    /// By the camera's worker; its numbers grow.
+    case recordingReported(CameraID, RecordingWord, number: UInt64)
+    /// By the camera's worker, or its last will.
+    case workerReported(CameraID, isOnline: Bool)
     /// The text in force has been written, or could not be.
     case activated(Int, CodedError?)
     /// The user's file has been written, or could not be.

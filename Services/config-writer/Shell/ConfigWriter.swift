@@ -161,14 +161,15 @@ package struct ConfigWriter {
         } else if ConfigCommand.address(from: message.topic) != nil {
             await commanded(message, &state)
         } else if let (camera, recording) = read(message, RecordingState.self) {
-            // `failed` takes no frames: a change may well be what helps.
-            let isRecording = recording.state != .off && recording.state != .failed
-            await take(.recordingReported(camera, isRecording: isRecording), &state)
+            await take(
+                .recordingReported(camera, RecordingWord(recording.message), number: recording.seq), &state)
             clear(state.retirement.stateReported(camera))
         } else if let (camera, word) = read(message, CameraAvailability.self) {
-            clear(state.retirement.availabilityReported(camera, isOnline: word == .online))
+            let isOnline = word.message == .online
+            await take(.workerReported(camera, isOnline: isOnline), &state)
+            clear(state.retirement.availabilityReported(camera, isOnline: isOnline))
         } else if let (camera, settings) = read(message, CameraConfigState.self) {
-            clear(state.retirement.settingsReported(camera, node: settings.node))
+            clear(state.retirement.settingsReported(camera, node: settings.message.node))
         } else if let (camera, _) = read(message, RotationState.self) {
             clear(state.retirement.stateReported(camera))
         } else if let (worker, _) = read(message, ServiceState.self),
@@ -179,11 +180,11 @@ package struct ConfigWriter {
     }
 
     /// Nil for another message's topic and, after a line in the log, for a payload that is none.
-    private func read<M: BusMessage>(_ message: InboundMessage, _ type: M.Type) -> (M.Address, M)? {
+    private func read<M: BusMessage>(_ message: InboundMessage, _ type: M.Type) -> (M.Address, Stamped<M>)? {
         // A retained state that is taken back is an empty payload.
         guard !message.payload.isEmpty, let (address, result) = message.decoded(type) else { return nil }
         switch result {
-        case .success(let stamped): return (address, stamped.message)
+        case .success(let stamped): return (address, stamped)
         case .failure(let error):
             logger.warning("unreadable", metadata: ["topic": "\(message.topic)", "reason": "\(error)"])
             return nil

@@ -96,7 +96,7 @@ struct ConfigChange: Sendable {
         let (visit, inputs) = try await BusVisit.begin(configuration, subscriptions: [ConfigState.template])
         let outcome: Result<ConfigResult, CommandFailure>
         do throws(CommandFailure) {
-            outcome = .success(try await followed(try await asked(payload, visit), inputs))
+            outcome = .success(try await followed(try await asked(payload, visit), visit, inputs))
         } catch {
             outcome = .failure(error)
         }
@@ -157,35 +157,39 @@ struct ConfigChange: Sendable {
 
     /// Waits until what was asked for is in force, or a newer wish has taken its place.
     private func followed(
-        _ result: ConfigResult, _ inputs: AsyncStream<BusInput>.AsyncIterator
+        _ result: ConfigResult, _ visit: BusVisit, _ inputs: AsyncStream<BusInput>.AsyncIterator
     ) async throws(CommandFailure) -> ConfigResult {
         guard let wanted = result.pending, !flags.noWait, isWorthWaiting(wanted) else { return result }
         let terminal = Terminal()
         if !json { LineLogHandler.standardError("revision \(wanted.revision) waits: \(wanted.reason)") }
-        var (result, inputs) = (result, inputs)
+        defer { terminal.progress("", isLast: true) }
+        var (result, inputs, pursuit) = (result, inputs, ChangePursuit(of: wanted.revision))
+        visit.sendMarker()
         while let input = await inputs.next() {
+            if case .message(let message) = input, message.topic == visit.ownTopic { pursuit.caughtUp() }
             guard case .message(let message) = input, let decoded = message.decoded(ConfigState.self),
                 case .success(let stamped) = decoded.result, stamped.message.node == configuration.node
             else { continue }
-            let state = stamped.message
-            guard state.revision < wanted.revision else {
-                result.revision = state.revision
-                result.pending = nil
-                break
-            }
-            if let pending = state.pending {
+            switch pursuit.take(stamped.message, number: stamped.seq) {
+            case .unknown: continue
+            case .waits(let pending):
                 terminal.progress("waiting for \(pending.waitsFor.map(\.rawValue).joined(separator: ", "))")
                 result.pending = pending
-                if pending.revision > wanted.revision { break }
+            case .inForce:
+                result.revision = stamped.message.revision
+                result.pending = nil
+                return result
+            case .replaced(let other): throw replaced(wanted.revision, by: other, stamped.message)
             }
         }
-        terminal.progress("", isLast: true)
-        guard result.pending == nil || result.pending?.revision == wanted.revision else {
-            throw CommandFailure(
-                .failed, "a newer change, revision \(result.pending?.revision ?? 0), has taken its place",
-                hint: "framekeeper config history shows both", code: .conflict)
-        }
         return result
+    }
+
+    private func replaced(_ revision: Int, by other: Int, _ state: ConfigState) -> CommandFailure {
+        let place = other == state.revision ? "is in force" : "waits now"
+        return CommandFailure(
+            .failed, "another change took the place of revision \(revision): revision \(other) \(place)",
+            hint: "framekeeper config history shows both", code: .conflict)
     }
 
     /// What waits for a recording that never ends, or for the node's start, would wait for ever.
