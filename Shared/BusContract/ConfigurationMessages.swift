@@ -211,10 +211,14 @@ package struct MediaServerState: BusMessage {
         /// Readers; those that the server keeps on hold are not among them.
         package var viewers: Int
         package var bytes: UInt64
-        package init(ready: Bool, viewers: Int, bytes: UInt64) {
+        /// How many readers have begun since the config-writer did; another number is a newcomer, who waits for a key
+        /// frame, also if somebody else left at the same time.
+        package var readersTotal: UInt64?
+        package init(ready: Bool, viewers: Int, bytes: UInt64, readersTotal: UInt64? = nil) {
             self.ready = ready
             self.viewers = viewers
             self.bytes = bytes
+            self.readersTotal = readersTotal
         }
     }
 

@@ -15,6 +15,14 @@ struct DemandTests {
         core.look(standings: ["front": .equal])
     }
 
+    /// Somebody watches, and that has been counted.
+    private mutating func beginWatched(by viewers: Int = 1) {
+        begin()
+        core.handle(.demanded(Self.front))
+        core.wake()
+        core.look(ready: true, viewers: viewers)
+    }
+
     /// Looks until one brings a command to the worker, at most for `limit`.
     private mutating func command(
         ready: Bool = true, viewers: Int = 0, within limit: Duration
@@ -86,16 +94,44 @@ struct DemandTests {
     }
 
     @Test mutating func aLostPublisherWithViewersKeepsTheLease() {
-        begin()
-        core.handle(.demanded(Self.front))
-        core.wake()
-        core.look(ready: true, viewers: 2)
+        beginWatched(by: 2)
         core.wake()
         core.look(ready: false)
         #expect(core.requests == [])
         #expect(command(ready: false, within: .seconds(10)) == nil)
         // It is back, and so are they.
         #expect(command(viewers: 2, within: .seconds(30)) == nil)
+    }
+
+    /// Its camera rebooted: who came back at once is on hold until somebody publishes, however long that takes.
+    @Test(arguments: [true, false]) mutating func whoIsOnHoldAfterALossIsNotForgotten(_ isCounted: Bool) {
+        if isCounted {
+            beginWatched()
+        } else {
+            // All of it between two counts; the worker knows.
+            begin()
+            core.handle(.demanded(Self.front))
+            core.handle(.viewingReported(Self.front, .active, isLeased: true))
+            core.handle(.viewingReported(Self.front, .starting, isLeased: true))
+        }
+        core.wake()
+        core.look(ready: false)
+        core.handle(.undemanded(Self.front))
+        let ended = command(ready: false, within: .seconds(600))
+        #expect(ended?.0 == Self.start && ended?.after ?? .zero <= .seconds(60), "the lease is renewed")
+        #expect(command(viewers: 1, within: .seconds(30)) == nil, "and there they are")
+        // Without anybody it ends as soon as that can be seen.
+        #expect(command(ready: true, viewers: 0, within: .seconds(10))?.0 == Self.stop)
+    }
+
+    /// A second cycle ends with an answer to everyone on hold.
+    @Test mutating func aNewDemandAfterALossLastsAsLongAsAnyOther() {
+        beginWatched()
+        core.wake()
+        core.look(ready: false)
+        core.handle(.demanded(Self.front))
+        core.handle(.undemanded(Self.front))
+        #expect(command(ready: false, within: .seconds(60))?.0 == Self.stop)
     }
 
     /// A reader that came back within the close-after of a lost publisher is on hold for ever, and no hook tells.
@@ -110,10 +146,7 @@ struct DemandTests {
     }
 
     @Test mutating func theLastReadersHookEndsTheLeaseWithOneLook() {
-        begin()
-        core.handle(.demanded(Self.front))
-        core.wake()
-        core.look(ready: true, viewers: 1)
+        beginWatched()
         core.handle(.undemanded(Self.front))
         core.wake()
         core.look(ready: true, viewers: 0)

@@ -43,7 +43,16 @@ struct MediaServerBreakerTests {
         #expect(waits.dropFirst().allSatisfy { $0 >= .milliseconds(250) })
     }
 
-    @Test mutating func aServerThatHangsIsLeftAloneLongerEachTime() {
+    /// It may be ended and started again while nobody asks, and is to be found within 2 s of its return as well.
+    @Test(arguments: [MediaServerFailure.Kind.silent, .unreadable]) mutating func oneThatHangsIsTriedOften(
+        _ kind: MediaServerFailure.Kind
+    ) {
+        let waits = fail(kind, 50, chance: 0.999)
+        #expect(waits.allSatisfy { $0 <= .milliseconds(1800) })
+        #expect(waits.dropFirst(3).allSatisfy { $0 >= .seconds(1) })
+    }
+
+    @Test mutating func aServerThatDeniesIsLeftAloneLongerEachTime() {
         let waits = fail(.denied, 12, chance: 0.999)
         #expect(zip(waits.dropFirst(3), waits.dropFirst(4)).allSatisfy { $0 <= $1 })
         #expect((waits.last ?? .zero) > .seconds(30) && (waits.last ?? .zero) <= .seconds(36))

@@ -181,6 +181,7 @@ struct World {
             .success(
                 MediaServerLook(
                     version: "v1", started: "\(life)", traffic: standing == .missing ? [:] : ["front": path],
+                    readers: ["front": Set((0..<viewers).map(String.init))],
                     standings: depth == .everything ? standings : nil)))
     }
 

@@ -7,25 +7,26 @@ import Testing
 /// more.
 struct MediaServerReaderTests {
     private static let front = CameraID(unchecked: "front")
+    private typealias Count = MediaServerUnderTest.Count
     private var core = MediaServerUnderTest()
 
-    /// Their number alone would hide the newcomer, who waits for a key frame.
+    /// The number of those who watch would hide the newcomer.
     @Test mutating func aReaderWhoTookTheOthersPlaceShows() {
         core.configure()
         core.look(viewers: 2, readers: ["a", "b"], standings: ["front": .equal])
-        #expect(core.toldViewers == [2])
+        #expect(core.told == [Count(2, total: 2)])
         core.wake()
         core.look(viewers: 2, readers: ["b", "c"])
-        #expect(core.toldViewers == [1, 2])
+        #expect(core.told == [Count(2, total: 3)])
         core.wake()
         core.look(viewers: 1, readers: ["d"])
-        #expect(core.toldViewers == [0, 1])
+        #expect(core.told == [Count(1, total: 4)])
         core.wake()
-        core.look(viewers: 2, readers: ["d", "e"])
-        #expect(core.toldViewers == [2])
+        core.look(viewers: 1, readers: ["d"])
+        #expect(core.told == [])
         core.wake()
-        core.look(viewers: 1, readers: ["e"])
-        #expect(core.toldViewers == [1])
+        core.look(viewers: 0, readers: [])
+        #expect(core.told == [Count(0, total: 4)])
     }
 
     /// One that was counted when it was set up, and asked for frames later, has missed the key frame that it was given.
@@ -36,20 +37,34 @@ struct MediaServerReaderTests {
         core.handle(.readerCame(Self.front))
         #expect(core.requests == [.look(.traffic)])
         core.look(viewers: 2, readers: ["a", "b"])
-        #expect(core.toldViewers == [1, 2])
-        // One who was not counted raises the number by itself, and one who has left again does not.
+        #expect(core.told == [Count(2, total: 3)])
+        // One who was not counted is one, and not two.
         core.wait(.milliseconds(500))
         core.handle(.readerCame(Self.front))
         core.look(viewers: 3, readers: ["a", "b", "c"])
-        #expect(core.toldViewers == [3])
-        core.wait(.milliseconds(500))
-        core.handle(.readerCame(Self.front))
-        core.look(viewers: 2, readers: ["a", "b"])
-        #expect(core.toldViewers == [1, 2])
+        #expect(core.told == [Count(3, total: 4)])
         // It says nothing of the next count.
         core.wake()
-        core.look(viewers: 2, readers: ["a", "b"])
-        #expect(core.toldViewers == [])
+        core.look(viewers: 3, readers: ["a", "b", "c"])
+        #expect(core.told == [])
+    }
+
+    /// The count said that nobody uses the path, and then somebody began to.
+    @Test mutating func aPathThatIsReadSinceTheCountIsNotChanged() {
+        core.configure(["front", "hall"])
+        let differs: [String: PathStanding] = ["front": .differs(["source"]), "hall": .differs(["source"])]
+        func traffic(_ viewers: Int) -> [String: MediaServerState.Path] {
+            [
+                "front": MediaServerState.Path(ready: true, viewers: viewers, bytes: 0),
+                "hall": MediaServerState.Path(ready: true, viewers: 0, bytes: 0),
+            ]
+        }
+        core.look(traffic: traffic(0), standings: differs)
+        while !core.requests.contains(where: { if case .change = $0 { true } else { false } }) { core.wake() }
+        #expect(core.requests == [.change(.replace("front"))])
+        core.handle(.readerCame(CameraID(unchecked: "hall")))
+        core.handle(.changed(.replace("front"), nil))
+        #expect(!core.requests.contains(.change(.replace("hall"))))
     }
 
     @Test mutating func readersWhoComeTogetherCostOneLook() {
@@ -82,9 +97,9 @@ struct MediaServerReaderTests {
         #expect(core.isLooking)
         core.handle(.readerCame(Self.front))
         core.look(viewers: 1, readers: ["a"])
-        #expect(core.toldViewers == [])
+        #expect(core.told == [])
         core.wake()
         core.look(viewers: 2, readers: ["a", "b"])
-        #expect(core.toldViewers == [2])
+        #expect(core.told == [Count(2, total: 2)])
     }
 }

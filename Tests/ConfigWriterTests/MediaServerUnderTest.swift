@@ -89,9 +89,18 @@ struct MediaServerUnderTest {
         effects.compactMap { if case .refuse(_, let error) = $0 { error.code } else { nil } }
     }
 
-    /// The viewers of the first camera, as often as they were published.
-    var toldViewers: [Int] {
-        effects.compactMap { if case .publish(let state) = $0 { state.paths["front"]?.viewers } else { nil } }
+    struct Count: Equatable {
+        var viewers: Int
+        var total: UInt64?
+        init(_ viewers: Int, total: UInt64?) { (self.viewers, self.total) = (viewers, total) }
+    }
+
+    /// Who watches the first camera, as often as it was published.
+    var told: [Count] {
+        effects.compactMap { effect in
+            guard case .publish(let state) = effect, let path = state.paths["front"] else { return nil }
+            return Count(path.viewers, total: path.readersTotal)
+        }
     }
 
     var states: Int { effects.filter { if case .publish = $0 { true } else { false } }.count }

@@ -20,8 +20,10 @@ package struct Breaker: Hashable, Sendable {
     package static let retryPause: Duration = .milliseconds(250)
     /// A refused connection costs next to nothing, and a restarted server is to be found within 2 s.
     package static let unreachable = Backoff(first: .milliseconds(500), most: .seconds(1))
-    /// A server that hangs may be swamped; one that denies may count the tries.
-    package static let unwell = Backoff(first: .seconds(2), most: .seconds(30))
+    /// One that hangs may be swamped, and may be ended and started again at any moment.
+    package static let hanging = Backoff(first: .seconds(1), most: .milliseconds(1500))
+    /// One that denies may count the tries.
+    package static let denying = Backoff(first: .seconds(2), most: .seconds(30))
 
     package private(set) var state: State = .closed(failures: 0, retryAt: nil)
 
@@ -69,7 +71,12 @@ package struct Breaker: Hashable, Sendable {
         case .closed: attempt = 1
         case .open(let earlier, _), .halfOpen(let earlier): attempt = earlier + 1
         }
-        let backoff = kind == .unreachable ? Self.unreachable : Self.unwell
+        let backoff =
+            switch kind {
+            case .unreachable: Self.unreachable
+            case .silent, .unreadable: Self.hanging
+            case .denied, .rejected: Self.denying
+            }
         state = .open(attempt: attempt, until: now + backoff.delay(attempt: attempt, chance: chance))
     }
 }

@@ -6,7 +6,7 @@ internal import Domain
 /// The server tells of a reader only if nobody published when it came; everyone else is found by counting. Readers that
 /// it keeps waiting are counted by nobody. So: a hook takes the lease, every count confirms or ends it, and where the
 /// count cannot be trusted (nobody publishes, the server does not answer) the lease is kept for as long as a reader
-/// could be waiting, and no longer.
+/// could be waiting, and no longer: until somebody publishes again, if the publisher was lost under its readers.
 ///
 /// Invariants: viewers that were counted have a lease; a lease that no viewer and no wait justifies ends; commands to a
 /// worker are at least `retryPause` apart unless what they ask for changed.
@@ -44,6 +44,11 @@ struct DemandBook: Hashable, Sendable {
         var quietLooks = 0
         /// Somebody watched when it was counted last.
         var isWatched = false
+        /// Somebody has published since the demand.
+        var wasPublished = false
+        /// The publisher was lost while it had readers: one who came back may be on hold for as long as nobody
+        /// publishes, and no second event will tell of it.
+        var mayHold = false
         /// The hook said that the last reader has left; the next count decides alone.
         var wantsVerdict = false
         var refusals = 0
@@ -81,6 +86,8 @@ struct DemandBook: Hashable, Sendable {
         demand.waitsUntil = now + demand.patience + Self.holdMargin
         demand.quietLooks = 0
         demand.wantsVerdict = false
+        // In a new cycle everyone on hold is told when its time is over.
+        (demand.wasPublished, demand.mayHold) = (false, false)
         guard demand.lease.map({ now - $0.askedAt >= Self.retryPause }) ?? true else { return [] }
         return take(&demand, of: camera, at: now)
     }
@@ -113,6 +120,7 @@ struct DemandBook: Hashable, Sendable {
         defer { demands[camera] = demand }
         let isVerdict = demand.wantsVerdict
         demand.wantsVerdict = false
+        if path.ready || path.viewers > 0 { (demand.wasPublished, demand.mayHold) = (true, false) }
         if path.viewers > 0 {
             demand.isWatched = true
             demand.quietLooks = 0
@@ -134,9 +142,11 @@ struct DemandBook: Hashable, Sendable {
         if demand.isWatched || isVerdict {
             // The publisher was lost and its viewers come back; or the server has given up on a reader whom it may have
             // forgotten: it stays on hold until somebody publishes.
+            demand.mayHold = demand.isWatched || demand.wasPublished
             demand.isWatched = false
             demand.waitsUntil = now + demand.patience + Self.holdMargin
         }
+        if demand.mayHold { return keep(&demand, of: camera, at: now) }
         guard let until = demand.waitsUntil, until > now else {
             demand.waitsUntil = nil
             return end(&demand, of: camera, at: now)
@@ -150,6 +160,7 @@ struct DemandBook: Hashable, Sendable {
         guard var demand = demands[camera] else { return }
         defer { demands[camera] = demand }
         demand.isPublished = isPublished
+        if isPublished { demand.wasPublished = true }
         if isLeased, demand.lease == nil, demand.stoppedAt.map({ now - $0 > Self.answerMax }) ?? true {
             // Of an earlier life of this service; the counts decide.
             demand.lease = Lease(askedAt: now, endsAt: now + Self.leaseDuration, renewAt: now + Self.renewal)
@@ -183,7 +194,7 @@ struct DemandBook: Hashable, Sendable {
                 demand.wantsVerdict = false
                 return end(&demand, of: camera, at: now)
             }
-            let isWaiting = demand.waitsUntil.map { $0 > now } ?? false
+            let isWaiting = demand.mayHold || demand.waitsUntil.map { $0 > now } ?? false
             if isWaiting, demand.lease == nil { return keep(&demand, of: camera, at: now) }
             guard !canCount, demand.lease != nil, demand.isPublished || isWaiting else { return [] }
             return keep(&demand, of: camera, at: now)
@@ -215,6 +226,7 @@ struct DemandBook: Hashable, Sendable {
 
     private func end(_ demand: inout Demand, of camera: CameraID, at now: MonotonicTime) -> [Step] {
         demand.quietLooks = 0
+        (demand.wasPublished, demand.mayHold) = (false, false)
         guard demand.lease != nil else { return [] }
         demand.stoppedAt = now
         demand.lease = nil

@@ -20,7 +20,7 @@ extension MediaServerCore {
     private mutating func succeeded(
         _ look: MediaServerLook, _ depth: LookDepth, at now: MonotonicTime
     ) -> [MediaServerEffect] {
-        var effects = readersReplaced(by: look.readers)
+        var effects: [MediaServerEffect] = []
         let isOther = started != look.started
         if failure != nil || started == nil {
             effects.append(.note(.reached(version: look.version)))
@@ -36,6 +36,7 @@ extension MediaServerCore {
         version = look.version
         started = look.started
         traffic = look.traffic
+        count(look.readers)
         isCountFresh = true
         if book.lacks(in: look.traffic) { wantsEverything = true }
         if let standings = look.standings {
@@ -57,22 +58,19 @@ extension MediaServerCore {
         return effects
     }
 
-    /// A rise of the readers' number is how a worker knows that somebody waits for a key frame. One who came while another
-    /// left does not show in it, nor does one who was counted before it could take any frame: who has stayed is said first.
-    private mutating func readersReplaced(by now: [String: Set<String>]) -> [MediaServerEffect] {
-        let arrived = arrivalsInLook
-        arrivalsInLook = []
-        defer { readers = now }
-        guard var state = published else { return [] }
-        for (name, path) in state.paths {
-            guard let now = now[name] else { continue }
-            var stayed = readers[name].map { now.intersection($0).count } ?? now.count
-            if arrived.contains(where: { $0.rawValue == name }) { stayed = min(stayed, now.count - 1) }
-            if stayed >= 0, stayed < now.count, now.count <= path.viewers { state.paths[name]?.viewers = stayed }
+    /// Those who were not there before; and one who was, and only now can take any frame: it was counted when it was
+    /// set up, and has missed the key frame that it was given then.
+    private mutating func count(_ present: [String: Set<String>]) {
+        for (name, readers) in present {
+            let newcomers = readers.subtracting(self.readers[name] ?? []).count
+            let hasBegun = arrivalsInLook.contains { $0.rawValue == name }
+            readersTotal[name, default: 0] += UInt64(newcomers > 0 ? newcomers : hasBegun ? 1 : 0)
         }
-        guard state != published else { return [] }
-        published = state
-        return [.publish(state)]
+        readers = present
+        arrivalsInLook = []
+        for name in traffic.keys where wish?.paths[name] != nil {
+            traffic[name]?.readersTotal = readersTotal[name] ?? 0
+        }
     }
 
     /// Until the next look.

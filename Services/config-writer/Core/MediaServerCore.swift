@@ -56,6 +56,7 @@ package struct MediaServerCore: Hashable, Sendable {
     var started: String?
     var traffic: [String: MediaServerState.Path] = [:]
     var readers: [String: Set<String>] = [:]
+    var readersTotal: [String: UInt64] = [:]
     /// Cameras of which the hook said that somebody has begun to read, since the last look began.
     var arrivals: Set<CameraID> = []
     /// Those whom the look under way will find.
@@ -113,6 +114,8 @@ package struct MediaServerCore: Hashable, Sendable {
         case .undemanded(let camera):
             effects = demand.undemanded(camera, canCount: canCount(at: now), at: now).map(MediaServerEffect.init)
         case .readerCame(let camera):
+            // Who has just begun is in no count, and must not be cut off by a change that the count allowed.
+            isCountFresh = false
             if demand.knows(camera) { arrivals.insert(camera) }
             effects = []
         case .leaseAnswered(let camera, let error):
@@ -142,6 +145,7 @@ package struct MediaServerCore: Hashable, Sendable {
         streamLeases = streamLeases.filter { wish?.paths[$0.key.rawValue] != nil }
         running = running.filter { wish?.paths[$0.rawValue] != nil }
         arrivals = arrivals.filter { wish?.paths[$0.rawValue] != nil }
+        readersTotal = readersTotal.filter { wish?.paths[$0.key] != nil }
         wantsEverything = true
         lookAt = now
         rejectedSince = nil

@@ -20,7 +20,7 @@ final class DemandEndpoint: Sendable {
     static let bodyBytesMax = 4096
     static let requestSecondsMax = 5.0
     /// Of a camera's demand, which comes at most once per close-after of the path, and that is two seconds. Readers may
-    /// come together, and the one who is not heard would wait.
+    /// come together: they are all heard, and those who come before the first has been taken note of are one with it.
     static let pause: Duration = .milliseconds(250)
     static let retry = Backoff(first: .seconds(1), most: .seconds(30))
 
@@ -29,6 +29,8 @@ final class DemandEndpoint: Sendable {
         var cameras: Set<CameraID> = []
         var isReady = false
         var calledAt: [String: MonotonicTime] = [:]
+        /// Cameras whose reader was told of, and of which nobody has taken note yet.
+        var unheard: Set<CameraID> = []
         var listener: Task<Void, Never>?
     }
 
@@ -52,6 +54,7 @@ final class DemandEndpoint: Sendable {
         let old = state.withLock { state -> Task<Void, Never>? in
             state.cameras = cameras
             state.calledAt = [:]
+            state.unheard.formIntersection(cameras)
             state.isReady = listen != nil
             guard state.listen != listen else { return nil }
             state.listen = listen
@@ -142,13 +145,17 @@ final class DemandEndpoint: Sendable {
             guard state.isReady else { return .serviceUnavailable }
             guard let camera = CameraID(rawValue: name), state.cameras.contains(camera) else { return .notFound }
             let key = "\(verb.rawValue)/\(camera)"
-            if verb != .read, let last = state.calledAt[key], moment - last < Self.pause { return .tooManyRequests }
+            if verb == .read { return state.unheard.insert(camera).inserted ? .noContent : .accepted }
+            if let last = state.calledAt[key], moment - last < Self.pause { return .tooManyRequests }
             state.calledAt[key] = moment
             return .noContent
         }
         if status == .noContent { feed(verb, CameraID(unchecked: name)) }
         return status
     }
+
+    /// Whoever begins to read from now on is told again.
+    func heardOfReader(at camera: CameraID) { state.withLock { _ = $0.unheard.remove(camera) } }
 
     private static func response(_ status: HTTPStatusCode, allow: String? = nil) -> HTTPResponse {
         var headers: HTTPHeaders = [.connection: "close"]

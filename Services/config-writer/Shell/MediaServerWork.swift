@@ -69,7 +69,9 @@ struct MediaServerWork {
         let event: MediaServerEvent?
         switch input {
         case .configured(let settings, let cameras): event = configured(settings, cameras)
-        case .happened(let happened): event = happened
+        case .happened(let happened):
+            if case .readerCame(let camera) = happened { endpoint.heardOfReader(at: camera) }
+            event = happened
         case .answered(let generation, let answer): event = answered(answer, isCurrent: generation == self.generation)
         case .message(let message): event = arrived(message)
         }
