@@ -62,7 +62,7 @@ package struct StreamState: BusMessage {
 
     package var state: Phase
     package var leases: LeaseCounts
-    /// The source's address without credentials.
+    /// The source's address without credentials and secrets.
     package var source: String
     /// `h264`, `hevc`, as libavcodec names it; nil until the source is open, as are the next three.
     package var codec: String?

@@ -99,7 +99,8 @@ package enum MessageRegistry {
                 + #""file":"front/snapshots/2026-03-01T12-30-00.100Z.jpg","height":360,\#(seq),"#
                 + #""took_seconds":0.018,"width":640}"#),
         Entry(
-            SnapshotImage.self, from: worker, "The last snapshot itself: a JPEG file, nothing around it."),
+            SnapshotImage.self, from: worker,
+            "The last snapshot itself: a JPEG file, nothing around it; of one above 4 MiB, a coarser copy."),
     ]
 
     private static let cameraEvents = [

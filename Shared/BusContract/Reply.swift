@@ -88,6 +88,8 @@ package struct SnapshotResult: Hashable, Sendable, Codable {
     package var width: Int
     package var height: Int
     package var bytes: Int
+    /// Of the copy on the bus, where that is coarser than the file.
+    package var imageBytes: Int?
     package var tookSeconds: Double
 
     package init(camera: CameraID, _ snapshot: SnapshotState) {
@@ -97,6 +99,7 @@ package struct SnapshotResult: Hashable, Sendable, Codable {
         width = snapshot.width
         height = snapshot.height
         bytes = snapshot.bytes
+        imageBytes = snapshot.imageBytes
         tookSeconds = snapshot.tookSeconds
     }
 }

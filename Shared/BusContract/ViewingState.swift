@@ -56,17 +56,21 @@ package struct SnapshotState: BusMessage {
     package var width: Int
     package var height: Int
     package var bytes: Int
+    /// Of the copy on the bus, where that is coarser than the file, which the bus does not carry.
+    package var imageBytes: Int?
     /// From the command to the file.
     package var tookSeconds: Double
 
     package init(
-        file: String, capturedAt: WallTime, width: Int, height: Int, bytes: Int, tookSeconds: Double
+        file: String, capturedAt: WallTime, width: Int, height: Int, bytes: Int, imageBytes: Int? = nil,
+        tookSeconds: Double
     ) {
         self.file = file
         self.capturedAt = capturedAt
         self.width = width
         self.height = height
         self.bytes = bytes
+        self.imageBytes = imageBytes
         self.tookSeconds = tookSeconds
     }
 }
@@ -77,7 +81,8 @@ package struct SnapshotImage: BytesMessage {
     package static let template: TopicTemplate = "cameras/+/snapshot/image"
     package static let delivery = DeliveryClass.state
     package static let format = PayloadFormat.bytes
-    /// A larger picture is in its file only.
+    /// Of a larger picture, a coarser copy goes out. One that is too large even so is in its file only, and takes the
+    /// place of the last one with nothing.
     package static let bytesMax = 4 * 1024 * 1024
 
     package var bytes: [UInt8]

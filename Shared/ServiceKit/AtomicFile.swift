@@ -41,6 +41,18 @@ package enum AtomicFile {
         }
     }
 
+    /// Writes where somebody wants to have it: a file is replaced, and what is none, a device or a pipe, takes the
+    /// bytes. Where there is nothing, a file of `mode` begins.
+    package static func deliver(_ bytes: [UInt8], to path: String, mode: UInt32) throws(CodedError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return try write(bytes, to: path, mode: mode) }
+        guard status.st_mode & S_IFMT != S_IFREG else { return try replace(bytes, at: path) }
+        let file = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY)
+        guard file >= 0 else { throw .lastSystemError("cannot open \(path)") }
+        defer { close(file) }
+        try writeAll(bytes, to: file, path: path)
+    }
+
     private static func write(
         _ bytes: [UInt8], to path: String, mode: UInt32, isSynced: Bool, prepare: (Int32) throws(CodedError) -> Void
     ) throws(CodedError) {

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Glibc
 
 /// A real RTSP server that takes a published H.264 stream at `/camera` and wants a login: gst-rtsp-server, as Debian's
 /// python3-gi offers it. What it takes goes into a file, as an Annex B stream.
@@ -64,5 +65,8 @@ package final class RTSPRelay {
         }
     }
 
+    /// Connections are still made, by the system, and nothing on them is answered until `thaw`.
+    package func freeze() { process.signal(SIGSTOP) }
+    package func thaw() { process.signal(SIGCONT) }
     package func kill() { process.kill() }
 }

@@ -62,6 +62,7 @@ import Testing
         _ = bench.command(.viewing(.stop(holder: .mediaServer)))
         _ = bench.step(.woke, after: .seconds(300))
         let found = bench.step(.readersCounted(1))
+        #expect(found.contains(.requestKeyFrame), "the count that is published next is no rise any more")
         #expect(!found.contains(.closePublisher) && !found.contains(.closeSource))
         let again = bench.view(.mediaServer, after: .seconds(1)).effects
         #expect(again.viewing?.state == .active)
@@ -77,6 +78,45 @@ import Testing
         let over = bench.step(.woke, after: WorkerCore.lookTimeout)
         #expect(over.contains(.closePublisher) && over.contains(.closeSource))
         #expect(bench.step(.readersCounted(2)).isEmpty, "too late")
+    }
+
+    /// The lease has ended, and its close-after with it, though somebody watched when that was told last.
+    private func benchAtTheLastLook(readers: Int) -> (CoreBench, [WorkerEffect]) {
+        var bench = bench()
+        _ = bench.view(.mediaServer)
+        _ = bench.step(.keyFrameCame(run: 1))
+        _ = bench.step(.publisherConnected(run: 1))
+        _ = bench.step(.readersReported(readers))
+        _ = bench.command(.viewing(.stop(holder: .mediaServer)))
+        let effects = bench.step(.woke, after: .seconds(300))
+        return (bench, effects)
+    }
+
+    /// Broker or config-writer are away: the lease could not be renewed, and the viewers are still there.
+    @Test(arguments: [true, false]) func whoWatchesIsNotCutOffBecauseNobodyCanCount(_ isRefused: Bool) {
+        var (bench, effects) = benchAtTheLastLook(readers: 2)
+        var looks = 0
+        let begin = bench.now.monotonic
+        while !effects.contains(.closePublisher), bench.now.monotonic - begin < .seconds(7200) {
+            looks += effects.contains(.lookAtReaders) ? 1 : 0
+            if effects.contains(.lookAtReaders), isRefused {
+                effects = bench.step(.readersCounted(nil), after: .milliseconds(10))
+            } else {
+                effects = bench.step(.woke, after: .seconds(1))
+            }
+        }
+        let kept = bench.now.monotonic - begin
+        #expect(kept >= WorkerCore.unansweredMax && kept < WorkerCore.unansweredMax + .seconds(60), "\(kept)")
+        #expect(looks > 100 && looks < 300)
+        #expect(effects.contains(.closeSource))
+    }
+
+    @Test func whenSomebodyCanCountAgainTheEmptyStreamCloses() {
+        var (bench, effects) = benchAtTheLastLook(readers: 1)
+        #expect(effects.contains(.lookAtReaders))
+        #expect(!bench.step(.readersCounted(nil)).contains(.closePublisher))
+        #expect(bench.step(.woke, after: WorkerCore.unansweredPause).contains(.lookAtReaders))
+        #expect(bench.step(.readersCounted(0), after: .milliseconds(10)).contains(.closePublisher))
     }
 
     /// The media server tells of its last reader's leaving after 2 s; whoever comes before that is held in silence.
@@ -181,34 +221,13 @@ import Testing
         #expect(bench.step(.readersReported(2)).contains(.requestKeyFrame))
         #expect(!bench.step(.readersReported(1)).contains(.requestKeyFrame))
         #expect(!bench.step(.readersReported(nil)).contains(.requestKeyFrame))
-    }
-
-    @Test func aCameraOfTheMediaServerIsReadThereAndFromTheCameraWhileItIsAway() {
-        var bench = CoreBench { $0.readsFromMediaServer = true }
-        _ = bench.step(.started(nil, tail: nil))
-        #expect(bench.start().effects.contains(.openSource(run: 1, via: .mediaServer)))
-        _ = bench.step(.sourceFailed(CodedError(.sourceUnavailable, "refused"), run: 1))
-        #expect(bench.step(.woke, after: .seconds(1)).contains(.openSource(run: 2, via: .camera)))
-        _ = bench.step(.keyFrameCame(run: 2))
-        _ = bench.step(.sourceFailed(CodedError(.timeout, "silent"), run: 2), after: .seconds(60))
-        #expect(bench.step(.woke, after: .seconds(1)).contains(.openSource(run: 3, via: .mediaServer)))
-        _ = bench.step(.sourceFailed(CodedError(.timeout, "silent"), run: 3))
-        #expect(
-            bench.command(.restart(RestartCommand())).effects.contains(.openSource(run: 4, via: .mediaServer)))
-    }
-
-    /// One that has failed is no reason to do without the media server for good.
-    @Test func theNextStartFromIdleTakesTheMediaServerAgain() {
-        var bench = CoreBench { $0.readsFromMediaServer = true }
-        _ = bench.step(.started(nil, tail: nil))
-        _ = bench.start()
-        _ = bench.step(.sourceFailed(CodedError(.sourceUnavailable, "refused"), run: 1))
-        #expect(bench.step(.woke, after: .seconds(1)).contains(.openSource(run: 2, via: .camera)))
-        _ = bench.step(.keyFrameCame(run: 2))
-        #expect(bench.command(.recording(.stop(holder: nil))).effects.stream?.state != .active)
-        _ = bench.step(.woke, after: .seconds(60))
-        #expect(bench.core.streamState == .idle)
-        #expect(bench.start().effects.contains(.openSource(run: 3, via: .mediaServer)))
+        // One took another's place, or began after it was counted.
+        _ = bench.step(.readersReported(1, total: 7))
+        #expect(!bench.step(.readersReported(1, total: 7)).contains(.requestKeyFrame))
+        #expect(bench.step(.readersReported(1, total: 8)).contains(.requestKeyFrame))
+        #expect(!bench.step(.readersReported(0, total: 8)).contains(.requestKeyFrame))
+        #expect(bench.step(.readersReported(1, total: 1)).contains(.requestKeyFrame), "the config-writer is another")
+        #expect(!bench.step(.readersReported(0, total: 2)).contains(.requestKeyFrame), "nobody is there any more")
     }
 
     /// A worker that reads from the media server is one of its readers and watches nothing.

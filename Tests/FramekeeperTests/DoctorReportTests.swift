@@ -56,6 +56,19 @@ struct DoctorReportTests {
         #expect(report.findings.contains { $0.check == "camera front" && $0.advice?.contains("password") == true })
     }
 
+    @Test("A camera that records and that nobody can watch is not well")
+    func refusedPublisher() {
+        var board = StatusBoard()
+        board.update(front) {
+            $0.viewing = ViewingState(state: .failed, error: PublishedError(CodedError(.unauthorized, "401")))
+        }
+        var report = DoctorReport()
+        report.cameras(board, [front])
+        #expect(!report.isHealthy)
+        #expect(report.findings.map(\.check) == ["camera front"])
+        #expect(report.findings.first?.advice?.contains("publish") == true)
+    }
+
     @Test("A fallback that works is a warning, and what waits is told")
     func fallback() {
         var report = DoctorReport()

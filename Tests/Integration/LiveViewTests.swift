@@ -64,8 +64,8 @@ extension NodeTests {
             }
         }
 
-        /// One that the server has set up is counted, and can take frames only once it asks for them: the key frame that
-        /// its count brought about has passed by then, and the next would come in a minute.
+        /// One that the server has set up is counted, and can take frames only once it asks for them: the key frame
+        /// that its count brought about has passed by then, and the next would come in a minute.
         @Test func aSecondViewerHasItsKeyFrameWhenItBegins() async throws {
             let camera = Self.camera.replacingOccurrences(of: "gop: 1s", with: "gop: 60s")
             try await LiveCluster.run(cameras: camera, extra: Self.lifecycle) { cluster, server in
@@ -157,6 +157,8 @@ extension NodeTests {
                 try await eventually("the view is back", within: .seconds(30)) {
                     cluster.viewing("front")?.state == .active && cluster.mediaServer?.reachable == true
                 }
+                // The state may have been the same throughout.
+                #expect(try await LiveCluster.watch("front", at: server, frames: 5) == 5)
                 try await cluster.stopAndVerify("front")
                 #expect(cluster.gaps("front").isEmpty)
             }
@@ -227,8 +229,24 @@ extension NodeTests {
                     cluster.gaps("door").count > before && cluster.recording("door")?.state == .recording
                 }
                 try await cluster.passSegments(1, of: "door")
+                try await eventually("the server is missed", within: .seconds(20)) {
+                    cluster.mediaServer?.reachable == false
+                }
+                try await server.start()
+                try await cluster.readyToView("door")
+                let held = try await cluster.ask(
+                    #"{"command":"start","duration":"5m"}"#, on: "cameras/door/viewing/set",
+                    expecting: ViewingResult.self)
+                #expect(held.error == nil, "\(held)")
+                let gaps = cluster.gaps("door").count
+                try await cluster.passSegments(1, of: "door")
+                #expect(cluster.mediaServer?.paths["door"]?.viewers == 0, "the recording goes on from the camera")
                 try await cluster.stopAndVerify("door")
+                #expect(cluster.gaps("door").count == gaps)
                 #expect(cluster.gaps("door").allSatisfy { [.sourceLost, .sourceStalled].contains($0.cause) })
+                try await eventually("the worker is the server's reader again", within: .seconds(20)) {
+                    cluster.mediaServer?.paths["door"]?.viewers == 1 && cluster.stream("door")?.state == .active
+                }
                 withExtendedLifetime(camera) {}
             }
         }
@@ -259,6 +277,14 @@ extension NodeTests {
                 try await eventually("the lease has ended with it", within: .seconds(5)) {
                     cluster.viewing("front")?.leases.isEmpty == true
                 }
+                // Ctrl-C ends the lease too.
+                let held = try ChildProcess([Products.path("framekeeper"), "view", "front", "--config", cluster.config])
+                try await eventually("it is held", within: .seconds(20)) {
+                    cluster.viewing("front")?.leases.isEmpty == false
+                }
+                held.signal(SIGINT)
+                #expect(try await held.wait(within: .seconds(20)) == 0)
+                #expect(cluster.viewing("front")?.leases.isEmpty == true)
             }
         }
     }

@@ -128,6 +128,55 @@ extension NodeTests {
             }
         }
 
+        /// Nobody decodes a thousand pictures for one; the encoder gives a key frame when asked.
+        @Test func aGroupTooLongToDecodeIsEndedForIt() async throws {
+            let camera = """
+                  front:
+                    source: "test://pattern?size=160x120&fps=120"
+                    encoder: {gop: 60s}
+                """
+            try await Cluster.run(cameras: camera) { cluster in
+                try await cluster.startRecording("front")
+                try await eventually("the group is long", within: .seconds(30)) {
+                    let stats = cluster.log.state(StreamStats.self, at: CameraID(unchecked: "front"))
+                    return (stats?.framesTotal ?? 0) > 1000
+                }
+                let reply = try await snapshot("front", cluster)
+                #expect(try #require(reply.result, "\(reply)").tookSeconds < 2)
+                try await cluster.stopAndVerify("front")
+            }
+        }
+
+        /// Noise does not compress; the file is what was asked for, and the bus has a copy of it and no older picture.
+        @Test func aPictureTooLargeForTheBusGoesOutCoarser() async throws {
+            let folder = try Scratch.folder()
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let clip = "\(folder)/clip.mp4"
+            _ = try await Tool.run(
+                "ffmpeg",
+                [
+                    "-y", "-v", "error", "-f", "lavfi", "-i", "color=gray:size=3840x2160:rate=2:duration=1", "-vf",
+                    "noise=alls=100", "-c:v", "libx264", "-preset", "ultrafast", "-qp", "8", "-g", "1", "-pix_fmt",
+                    "yuv420p", clip,
+                ])
+            let camera = """
+                  clip:
+                    source: "file://\(clip)?loop=1"
+                """
+            try await Cluster.run(cameras: camera) { cluster in
+                try await cluster.ready("clip")
+                #expect(try await snapshot("clip", cluster, #"{"width":320}"#).result?.imageBytes == nil)
+                let file = "\(cluster.folder)/clip.jpg"
+                let taken = try await cluster.framekeeper("snapshot", "clip", "-o", file, "--quality", "100")
+                #expect(taken.status == 0 && taken.output.contains("coarser"), "\(taken.output)")
+                #expect(try await probe(file) == "mjpeg,3840,2160")
+                let state = try #require(cluster.log.state(SnapshotState.self, at: CameraID(unchecked: "clip")))
+                #expect(state.bytes > SnapshotImage.bytesMax, "\(state)")
+                #expect(try Data(contentsOf: URL(fileURLWithPath: file)).count == state.imageBytes)
+                #expect(cluster.log.messages(on: "cameras/clip/snapshot/image").last?.payload.count == state.imageBytes)
+            }
+        }
+
         @Test func theCommandLineWritesThePicture() async throws {
             let camera = """
                   front:
@@ -141,6 +190,8 @@ extension NodeTests {
                 #expect(try await probe(file) == "mjpeg,320,180")
                 let json = try await cluster.framekeeper("snapshot", "front", "-o", file, "--json")
                 #expect(json.output.contains("\"age_seconds\":") && json.output.contains("\"width\":640"))
+                let nowhere = try await cluster.framekeeper("snapshot", "front", "-o", "\(cluster.folder)/no/where.jpg")
+                #expect(nowhere.status == 1 && nowhere.output.contains("no/where.jpg"), "\(nowhere.output)")
                 let unknown = try await cluster.framekeeper("snapshot", "nobody", "-o", file)
                 #expect(unknown.status == 1 && unknown.output.contains("nobody"), "\(unknown.output)")
                 #expect(try await cluster.framekeeper("snapshot", "front", "--width", "3").status == 64)

@@ -52,6 +52,31 @@ struct FileTests {
         }
     }
 
+    @Test("What is no file takes what is written, and stays what it is")
+    func delivery() throws {
+        try withFolder { folder in
+            let pipe = folder + "/pipe"
+            try #require(mkfifo(pipe, 0o600) == 0)
+            // Both ends are open, so that nobody has to wait for the other.
+            let end = open(pipe, O_RDWR | O_CLOEXEC)
+            defer { close(end) }
+            try AtomicFile.deliver(Array("one".utf8), to: pipe, mode: 0o644)
+            var bytes = [UInt8](repeating: 0, count: 16)
+            #expect(read(end, &bytes, bytes.count) == 3 && bytes.starts(with: Array("one".utf8)))
+            try AtomicFile.deliver([1], to: "/dev/null", mode: 0o644)
+            #expect(try AtomicFile.read("/dev/null") == [])
+
+            try AtomicFile.deliver([1], to: folder + "/file", mode: 0o644)
+            try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: "file")
+            try AtomicFile.deliver([2], to: folder + "/link", mode: 0o600)
+            #expect(try AtomicFile.read(folder + "/file") == [2])
+            let mode = try FileManager.default.attributesOfItem(atPath: folder + "/file")[.posixPermissions] as? Int
+            #expect(mode == 0o644)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["file", "link", "pipe"])
+            #expect(failure { () throws(CodedError) in try AtomicFile.deliver([1], to: folder, mode: 0o600) } != nil)
+        }
+    }
+
     @Test("One holder at a time; the lock ends with its holder")
     func lock() throws {
         try withFolder { folder in

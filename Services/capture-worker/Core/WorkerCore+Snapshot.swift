@@ -67,6 +67,7 @@ extension WorkerCore {
 extension SnapshotFacts {
     fileprivate func state(tookSeconds: Double) -> SnapshotState {
         SnapshotState(
-            file: file, capturedAt: capturedAt, width: width, height: height, bytes: bytes, tookSeconds: tookSeconds)
+            file: file, capturedAt: capturedAt, width: width, height: height, bytes: bytes, imageBytes: imageBytes,
+            tookSeconds: tookSeconds)
     }
 }

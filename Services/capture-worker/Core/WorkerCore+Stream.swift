@@ -37,20 +37,20 @@ extension WorkerCore {
     }
 
     mutating func streamEffects(_ event: StreamMachine.Event, at now: Now) -> [WorkerEffect] {
-        // What failed the last time may have come back since.
-        if event == .restartDemanded || stream.state == .idle { route = firstRoute }
+        if event == .restartDemanded || stream.state == .idle { way.begin() }
+        let before = stream.state
         return stream.handle(event, at: now.monotonic, chance: drawChance()).map { effect in
             switch effect {
             case .open(let run):
                 facts = nil
                 startedIn = nil
-                return .openSource(run: run, via: route)
+                return .openSource(run: run, via: way.route)
             case .close:
                 facts = nil
                 startedIn = nil
                 return .closeSource
             case .lost(let cause):
-                takeOtherRoute(after: event)
+                if event != .restartDemanded { leaveWay(after: before, at: now.monotonic) }
                 session?.segment = nil
                 session?.lastLoss = cause
                 return .loseFrames(cause)
@@ -61,12 +61,15 @@ extension WorkerCore {
         }.compactMap { $0 }
     }
 
-    private var firstRoute: SourceRoute { settings.readsFromMediaServer ? .mediaServer : .camera }
+    private mutating func leaveWay(after state: StreamMachine.State, at now: MonotonicTime) {
+        guard case .starting(let since, let deadline) = state else { return way.failed(isSoon: false) }
+        way.failed(isSoon: now - since <= (deadline - since) / SourceWay.soonDivisor)
+    }
 
-    /// What the media server does not give, the camera may, and the other way round.
-    private mutating func takeOtherRoute(after event: StreamMachine.Event) {
-        guard settings.readsFromMediaServer, event != .restartDemanded else { return }
-        route = route == .mediaServer ? .camera : .mediaServer
+    /// Back to the media server, where that costs no recording a frame and no snapshot its picture.
+    mutating func settleWay(at now: Now) -> [WorkerEffect] {
+        guard way.isReturnDue, session == nil, snapshots.isEmpty else { return [] }
+        return streamEffects(.restartDemanded, at: now)
     }
 
     mutating func sourceOpened(_ facts: SourceFacts, run: Int) -> [WorkerEffect] {

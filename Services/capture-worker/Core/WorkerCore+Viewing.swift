@@ -72,16 +72,25 @@ extension WorkerCore {
     }
 
     /// What the media server says of this camera's path; nil while nobody can tell.
-    mutating func readersReported(_ count: Int?, at now: Now) -> [WorkerEffect] {
+    mutating func readersReported(_ count: Int?, _ total: UInt64?, at now: Now) -> [WorkerEffect] {
         let before = readers
+        let newcomers = newcomers(count, total)
         // Where this worker reads from the media server, it is one of them and no viewer.
-        let isReader = settings.readsFromMediaServer && route == .mediaServer && stream.isDelivering
+        let isReader = settings.readsFromMediaServer && way.route == .mediaServer && stream.isDelivering
         readers = count.map { max(0, $0 - (isReader ? 1 : 0)) }
-        guard let readers else { return [] }
+        way.serverReported(isThere: count != nil)
+        guard readers != nil else { return [] }
+        unansweredSince = nil
         // The server is back and has the path again: a reader who is held there has waited long enough.
         let effects = before == nil ? publisherEffects(.encouraged, at: now) : []
-        // Who has just come waits for a key frame; a source that encodes can give one at once.
-        return effects + (readers > before ?? 0 ? [.requestKeyFrame] : [])
+        return effects + newcomers
+    }
+
+    /// Who has just come waits for a key frame; a source that encodes can give one at once.
+    private mutating func newcomers(_ count: Int?, _ total: UInt64?) -> [WorkerEffect] {
+        guard let count, count > 0 else { return [] }
+        defer { readersTotal = total ?? readersTotal }
+        return count > readers ?? 0 || total != nil && total != readersTotal ? [.requestKeyFrame] : []
     }
 
     // MARK: The last look before the stream closes
@@ -92,7 +101,8 @@ extension WorkerCore {
         guard look == nil else {
             // Nobody answers.
             look = nil
-            return []
+            keepKnownReaders(at: now)
+            return settleStream(at: now)
         }
         let deadline = now.monotonic + Self.lookTimeout
         look = deadline
@@ -109,13 +119,30 @@ extension WorkerCore {
         }
     }
 
-    mutating func readersCounted(_ count: Int?, at now: Now) -> [WorkerEffect] {
+    mutating func readersCounted(_ count: Int?, _ total: UInt64?, at now: Now) -> [WorkerEffect] {
         guard look != nil else { return [] }
         look = nil
-        if let count { readers = count }
+        guard let count else {
+            closesAt[.viewing] = now.monotonic
+            keepKnownReaders(at: now)
+            return []
+        }
+        let newcomers = newcomers(count, total)
+        readers = count
+        unansweredSince = nil
         // The config-writer takes a lease for them; this is the time that it has for it.
-        closesAt[.viewing] = now.monotonic + ((count ?? 0) > 0 ? Self.readersGrace : .zero)
-        return []
+        closesAt[.viewing] = now.monotonic + (count > 0 ? Self.readersGrace : .zero)
+        return newcomers
+    }
+
+    /// Those who watched when somebody could last tell are taken to watch still, for a while: their lease ended because
+    /// nobody was there to renew it.
+    private mutating func keepKnownReaders(at now: Now) {
+        guard let readers, readers > 0 else { return }
+        let since = unansweredSince ?? now.monotonic
+        unansweredSince = since
+        guard now.monotonic - since < Self.unansweredMax else { return }
+        closesAt[.viewing] = now.monotonic + Self.unansweredPause
     }
 
     // MARK: What is said of it

@@ -130,6 +130,10 @@ package struct WorkerCore: Hashable, Sendable {
     package static let lookTimeout: Duration = .seconds(2)
     /// What the config-writer has to take a lease for readers that the last look found.
     package static let readersGrace: Duration = .seconds(15)
+    /// How long the stream stays published for readers who were there when somebody could last tell, while broker or
+    /// config-writer are away; and how often it is asked meanwhile.
+    package static let unansweredMax: Duration = .seconds(3600)
+    package static let unansweredPause: Duration = .seconds(15)
 
     let settings: WorkerSettings
     var rotation: RotationSettings
@@ -141,10 +145,14 @@ package struct WorkerCore: Hashable, Sendable {
     var snapshots = SnapshotQueue()
     /// Readers at the media server, as it last said.
     var readers: Int?
+    /// And how many have begun there.
+    var readersTotal: UInt64?
+    /// Since when nobody can say whether those who were there last still watch, though their time is over.
+    var unansweredSince: MonotonicTime?
     /// Until when the answer to the last look may come.
     var look: MonotonicTime?
     /// Which way the next run of the source takes.
-    var route: SourceRoute
+    var way: SourceWay
     var facts: SourceFacts?
     var startedIn: Duration?
     var session: Session?
@@ -180,7 +188,7 @@ package struct WorkerCore: Hashable, Sendable {
     package init(_ settings: WorkerSettings, seed: UInt64) {
         self.settings = settings
         rotation = settings.rotation
-        route = settings.readsFromMediaServer ? .mediaServer : .camera
+        way = SourceWay(isOfMediaServer: settings.readsFromMediaServer)
         generator = SplitMix64(state: seed)
     }
 
@@ -211,8 +219,8 @@ package struct WorkerCore: Hashable, Sendable {
         case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)
         case .publisherConnected(let run): publisherEffects(.connected(run: run), at: now)
         case .publisherFailed(let error, let run): publisherEffects(.failed(error, run: run), at: now)
-        case .readersReported(let count): readersReported(count, at: now)
-        case .readersCounted(let count): readersCounted(count, at: now)
+        case .readersReported(let count, let total): readersReported(count, total, at: now)
+        case .readersCounted(let count, let total): readersCounted(count, total, at: now)
         case .snapshotTaken(let job, let outcome): snapshotTaken(job: job, outcome, at: now)
         case .segmentLeft: []
         case .controlsRead(let state): [.publishControls(state)]
@@ -239,6 +247,7 @@ package struct WorkerCore: Hashable, Sendable {
             closesAt = closesAt.filter { $0.value > now.monotonic }
             effects += settleSession(at: now)
             effects += settleStream(at: now)
+            effects += settleWay(at: now)
             effects += settleSnapshots(at: now)
             // A snapshot that has just ended may have been the last to want the stream.
             effects += settleStream(at: now)

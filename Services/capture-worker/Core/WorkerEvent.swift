@@ -34,10 +34,11 @@ package enum WorkerEvent: Hashable, Sendable {
     /// The media server has accepted the stream.
     case publisherConnected(run: Int)
     case publisherFailed(CodedError, run: Int)
-    /// Readers at the media server, as the config-writer publishes them; nil while nobody can tell.
-    case readersReported(Int?)
+    /// Readers at the media server, as the config-writer publishes them, and how many have begun there so far; nil
+    /// while nobody can tell.
+    case readersReported(Int?, total: UInt64? = nil)
     /// The answer to `lookAtReaders`; nil if there was none.
-    case readersCounted(Int?)
+    case readersCounted(Int?, total: UInt64? = nil)
     /// The pictures of a job, one for each wish, or why there is none.
     case snapshotTaken(job: Int, Result<[SnapshotFacts], CodedError>)
     /// How a webcam's controls stand, after it was opened.
@@ -84,9 +85,12 @@ package struct SnapshotFacts: Hashable, Sendable {
     package var width: Int
     package var height: Int
     package var bytes: Int
+    /// Of the copy for the bus, where that is coarser than the file.
+    package var imageBytes: Int?
 
     package init(
-        wish: SnapshotCommand, file: String, capturedAt: WallTime, width: Int, height: Int, bytes: Int
+        wish: SnapshotCommand, file: String, capturedAt: WallTime, width: Int, height: Int, bytes: Int,
+        imageBytes: Int? = nil
     ) {
         self.wish = wish
         self.file = file
@@ -94,6 +98,7 @@ package struct SnapshotFacts: Hashable, Sendable {
         self.width = width
         self.height = height
         self.bytes = bytes
+        self.imageBytes = imageBytes
     }
 }
 

@@ -206,7 +206,7 @@ final class CapturePipeline: Sendable {
             publisher.offer(kept)
             return (true, state.cutter.nextWish)
         }
-        if goesOn, frame != nil { snapshots.frameCame() }
+        if goesOn, let frame { snapshots.frameCame(isKey: frame.isKey) }
         // Only now: what the event leads to finds the frame in the ring.
         if goesOn, let frame, frame.isKey, !feed.hasKeyFrame {
             feed.hasKeyFrame = true
@@ -346,14 +346,18 @@ final class CapturePipeline: Sendable {
     func takeSnapshot(
         job: Int, _ wishes: [SnapshotCommand], publish: @escaping @Sendable (SnapshotTaker.Picture) -> Void
     ) {
-        let job = SnapshotThread.Job(wishes: wishes) { [report] outcome in
+        let deadline = ServiceClock.now().monotonic + camera.lifecycle.snapshot.startTimeout
+        let job = SnapshotThread.Job(wishes: wishes, deadline: deadline) { [report] outcome in
             if case .success(let pictures) = outcome { pictures.forEach(publish) }
             report(.snapshotTaken(job: job, outcome.map { $0.map(\.facts) }))
         }
-        snapshots.put(job) { [weak self] in
+        let stream = SnapshotThread.Stream { [weak self] in
             let now = ServiceClock.now().monotonic
             return self?.state.withLock { Array($0.ring.elements(from: now)) } ?? []
+        } requestKeyFrame: { [weak self] in
+            self?.requestKeyFrame()
         }
+        snapshots.put(job, from: stream)
     }
 
     func allowOpening() { state.withLock { $0.cutter.allowOpening() } }

@@ -248,7 +248,8 @@ extension CaptureWorker {
     private func readers(_ server: Result<Stamped<MediaServerState>, CodedError>) -> WorkerEvent? {
         do throws(CodedError) {
             let state = try server.get().message
-            return .readersReported(state.reachable ? state.paths[camera.id.rawValue]?.viewers : nil)
+            let path = state.reachable ? state.paths[camera.id.rawValue] : nil
+            return .readersReported(path?.viewers, total: path?.readersTotal)
         } catch {
             logger.warning("media server state not readable", metadata: ["error": "\(error)"])
             return nil
@@ -265,7 +266,8 @@ extension CaptureWorker {
                     payload, to: MediaServerCommand.topic(for: node), expecting: MediaServerResult.self,
                     timeout: WorkerCore.lookTimeout)
                 if let error = reply.error { logger.info("readers not known", metadata: ["error": "\(error.message)"]) }
-                inbox.put(.happened(.readersCounted(reply.result?.paths[camera.rawValue]?.viewers)))
+                let path = reply.result?.paths[camera.rawValue]
+                inbox.put(.happened(.readersCounted(path?.viewers, total: path?.readersTotal)))
             } catch {
                 logger.info("readers not known", metadata: ["error": "\(error)"])
                 inbox.put(.happened(.readersCounted(nil)))
@@ -303,12 +305,10 @@ extension CaptureWorker {
         case .closePublisher: pipeline.closePublisher()
         case .lookAtReaders: lookAtReaders()
         case .takeSnapshot(let job, let wishes):
-            pipeline.takeSnapshot(job: job, wishes) { [bus, logger, camera] picture in
-                guard picture.jpeg.count <= SnapshotImage.bytesMax else {
-                    logger.info("snapshot too large for the bus", metadata: ["bytes": "\(picture.jpeg.count)"])
-                    return
-                }
-                bus.publish(SnapshotImage(bytes: picture.jpeg), to: camera.id)
+            pipeline.takeSnapshot(job: job, wishes) { [bus, camera] picture in
+                // An older picture would be taken for this one.
+                guard let image = picture.image else { return bus.clear(SnapshotImage.self, at: camera.id) }
+                bus.publish(SnapshotImage(bytes: image), to: camera.id)
             }
         case .turnControls(let wishes, let token): pipeline.turnControls(wishes, token)
         case .publishControls(let state): bus.publish(state, to: camera.id)

@@ -12,14 +12,18 @@ internal import ServiceKit
 struct SnapshotTaker: Sendable {
     /// More are no use without somebody who looks at them; the oldest go first.
     static let filesMax = 500
+    /// What is tried for the copy of a picture that the bus does not carry.
+    private static let coarserQualities = [60, 30, 10]
 
     let storage: String
     let camera: CameraID
     let folder: CameraFolder
+    var imageBytesMax = SnapshotImage.bytesMax
 
     struct Picture: Sendable {
         var facts: SnapshotFacts
-        var jpeg: [UInt8]
+        /// What the bus carries of it: the file, or a coarser copy of a large one; nil if that is too large as well.
+        var image: [UInt8]?
     }
 
     private var place: String { "\(camera)/snapshots" }
@@ -37,20 +41,39 @@ struct SnapshotTaker: Sendable {
         try AtomicFile.createFolder("\(storage)/\(place)")
         var pictures: [Picture] = []
         for wish in wishes {
-            let snapshot = try SnapshotMaker().make(
-                SnapshotWish(moment: now.monotonic, leeway: wish.maxAge, width: wish.width, quality: wish.quality),
-                from: packets, format: format, follower: follower)
+            let exact = SnapshotWish(
+                moment: now.monotonic, leeway: wish.maxAge, width: wish.width, quality: wish.quality)
+            let snapshot = try SnapshotMaker().make(exact, from: packets, format: format, follower: follower)
+            let image = try self.image(of: snapshot, exact) { wish throws(CodedError) in
+                try SnapshotMaker().make(wish, from: packets, format: format, follower: follower)
+            }
             let capturedAt = WallTime(milliseconds: now.wall(at: snapshot.arrival).milliseconds)
             let file = newPath(capturedAt)
+            let bytes = snapshot.jpeg.count
             try AtomicFile.write(snapshot.jpeg, to: "\(storage)/\(file)", mode: 0o644, isSynced: false)
             pictures.append(
                 Picture(
                     facts: SnapshotFacts(
                         wish: wish, file: file, capturedAt: capturedAt, width: snapshot.width, height: snapshot.height,
-                        bytes: snapshot.jpeg.count), jpeg: snapshot.jpeg))
+                        bytes: bytes, imageBytes: image.flatMap { $0.count == bytes ? nil : $0.count }),
+                    image: image))
         }
         prune()
         return pictures
+    }
+
+    /// - Parameter make: has what was decoded, and only encodes again.
+    private func image(
+        of snapshot: Snapshot, _ wish: SnapshotWish, _ make: (SnapshotWish) throws(CodedError) -> Snapshot
+    ) throws(CodedError) -> [UInt8]? {
+        if snapshot.jpeg.count <= imageBytesMax { return snapshot.jpeg }
+        for quality in Self.coarserQualities where quality < wish.quality {
+            var coarser = wish
+            coarser.quality = quality
+            let copy = try make(coarser)
+            if copy.pts == snapshot.pts, copy.jpeg.count <= imageBytesMax { return copy.jpeg }
+        }
+        return nil
     }
 
     /// A name that no picture has: two of one moment differ in their number.

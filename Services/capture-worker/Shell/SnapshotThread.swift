@@ -8,20 +8,32 @@ internal import Synchronization
 
 /// The thread on which a camera's snapshots are made, and between them the stream is followed where that pays.
 ///
-/// Owns the follower for as long as the thread lives: while there is a job or a stream to follow. Invariant: jobs go
-/// before following, which stops between two pictures for them. `CapturePipeline` puts jobs and tells of frames.
+/// Owns the follower for as long as the thread lives: while there is a job or a stream to follow. Invariants: jobs go
+/// before following, which stops between two pictures for them; a job that the newest group of pictures cannot serve,
+/// being too long or gone, waits for the next key frame, and no longer than its deadline. `CapturePipeline` puts jobs
+/// and tells of frames.
 final class SnapshotThread: Sendable {
     struct Job: Sendable {
         var wishes: [SnapshotCommand]
+        /// Until when the picture may begin that it is made of.
+        var deadline: MonotonicTime
         var done: @Sendable (Result<[SnapshotTaker.Picture], CodedError>) -> Void
     }
 
-    /// The newest group of pictures of the stream, empty without one.
-    typealias Group = @Sendable () -> [CapturePipeline.Kept]
+    /// What the pictures are made of.
+    struct Stream: Sendable {
+        /// The newest group of pictures, empty without one.
+        var group: @Sendable () -> [CapturePipeline.Kept]
+        /// A source that does not encode has its own, in its own time.
+        var requestKeyFrame: @Sendable () -> Void
+    }
 
     private struct State {
-        /// One at most: the Core asks for the next when the last is done.
+        /// One at most, here or waiting: the Core asks for the next when the last is done.
         var jobs: [Job] = []
+        var waiting: Job?
+        /// Since the group was taken that the last job was made of.
+        var hasKeyFrame = false
         var following = SnapshotFollowing()
         var hasNews = false
         var isRunning = false
@@ -40,20 +52,21 @@ final class SnapshotThread: Sendable {
 
     init(_ taker: SnapshotTaker) { self.taker = taker }
 
-    func put(_ job: Job, from group: @escaping Group) {
+    func put(_ job: Job, from stream: Stream) {
         let starts = state.withLock { state in
             state.jobs.append(job)
             state.following.asked(at: ServiceClock.now().monotonic)
             defer { state.isRunning = true }
             return !state.isRunning
         }
-        if starts { BlockingThread.start("snapshot") { self.run(group) } } else { wake.signal() }
+        if starts { BlockingThread.start("snapshot") { self.run(stream) } } else { wake.signal() }
     }
 
     /// Called for every video frame of the stream.
-    func frameCame() {
+    func frameCame(isKey: Bool) {
         let isNews = state.withLock { state in
-            guard state.isRunning, !state.hasNews else { return false }
+            if isKey { state.hasKeyFrame = true }
+            guard state.isRunning, !state.hasNews || isKey else { return false }
             state.hasNews = true
             return true
         }
@@ -66,12 +79,12 @@ final class SnapshotThread: Sendable {
         wake.signal()
     }
 
-    private func run(_ group: Group) {
+    private func run(_ stream: Stream) {
         let follower = PictureFollower()
         while true {
             switch nextTurn() {
-            case .job(let job): make(job, group(), follower)
-            case .follow: follow(group(), follower)
+            case .job(let job): make(job, stream, follower)
+            case .follow: follow(stream.group(), follower)
             case .wait(let moment):
                 let left = moment - ServiceClock.now().monotonic
                 _ = wake.wait(timeout: .now() + left.seconds)
@@ -83,7 +96,13 @@ final class SnapshotThread: Sendable {
     private func nextTurn() -> Turn {
         state.withLock { state in
             if !state.jobs.isEmpty { return .job(state.jobs.removeFirst()) }
-            guard let until = state.following.until(at: ServiceClock.now().monotonic) else {
+            let now = ServiceClock.now().monotonic
+            if let job = state.waiting {
+                guard state.hasKeyFrame || job.deadline <= now else { return .wait(until: job.deadline) }
+                state.waiting = nil
+                return .job(job)
+            }
+            guard let until = state.following.until(at: now) else {
                 state.isRunning = false
                 state.hasNews = false
                 return .end
@@ -94,12 +113,17 @@ final class SnapshotThread: Sendable {
         }
     }
 
-    private func make(_ job: Job, _ group: [CapturePipeline.Kept], _ follower: PictureFollower) {
+    private func make(_ job: Job, _ stream: Stream, _ follower: PictureFollower) {
+        state.withLock { $0.hasKeyFrame = false }
+        let group = stream.group()
         let now = ServiceClock.now()
         do throws(CodedError) {
             job.done(.success(try taker.take(job.wishes, from: group, follower: follower, at: now)))
         } catch {
-            job.done(.failure(error))
+            let needsKeyFrame = error.code == .timeout || error.code == .notReady
+            guard needsKeyFrame, now.monotonic < job.deadline else { return job.done(.failure(error)) }
+            state.withLock { $0.waiting = job }
+            stream.requestKeyFrame()
         }
     }
 

@@ -8,10 +8,10 @@ internal import Synchronization
 /// Hands the stream to the media server, on a thread of its own.
 ///
 /// Owns the connection to the media server and the queue before it. Invariants: one connection at a time; the first
-/// frame of each is a key frame; `offer` never waits, so a server that is slow or hangs costs its viewers frames and
-/// nobody else anything: a full queue is emptied and goes on with the next key frame, counted. A change of format is a
-/// new connection under the same number. `CapturePipeline` calls it under its own lock; what happens is reported as
-/// events of the Core, which decides when it is tried again.
+/// frame of each is a key frame, the newest one when the server has taken the stream; `offer` never waits, so a server
+/// that is slow or hangs costs its viewers frames and nobody else anything: a full queue is emptied and goes on with
+/// the next key frame, counted. A change of format is a new connection under the same number. `CapturePipeline` calls
+/// it under its own lock; what happens is reported as events of the Core, which decides when it is tried again.
 final class StreamPublisher: Sendable {
     /// What waits for the server; some seconds of a fast stream.
     static let bytesMax = 16 * 1024 * 1024
@@ -91,8 +91,10 @@ final class StreamPublisher: Sendable {
         }
         try publisher.connect()
         report(.publisherConnected(run: connection.run))
-        guard !connection.ends(within: Self.readersHeadStart) else { return }
-        try publisher.write(first.packet)
+        guard !connection.ends(within: Self.readersHeadStart), let beginning = connection.beginning(after: first)
+        else { return }
+        guard beginning.format === first.format else { return connection.putBack(beginning) }
+        try publisher.write(beginning.packet)
         while !connection.isEnded {
             guard let kept = connection.take(within: Self.checkInterval) else {
                 try publisher.checkConnection()
@@ -156,9 +158,13 @@ final class StreamPublisher: Sendable {
 
         /// Nil if nothing comes in time or the connection has ended.
         func take(within timeout: Duration) -> CapturePipeline.Kept? {
-            if let kept = takeFirst() { return kept }
-            _ = filled.wait(timeout: .now() + timeout.seconds)
-            return takeFirst()
+            let deadline = DispatchTime.now() + timeout.seconds
+            while !isEnded {
+                if let kept = takeFirst() { return kept }
+                // What was taken or dropped without waiting has left its signal.
+                guard filled.wait(timeout: deadline) == .success else { return takeFirst() }
+            }
+            return nil
         }
 
         private func takeFirst() -> CapturePipeline.Kept? {
@@ -189,6 +195,27 @@ final class StreamPublisher: Sendable {
                 if let kept = take(within: StreamPublisher.checkInterval), kept.frame?.isKey == true { return kept }
             }
             return nil
+        }
+
+        /// What to send first, seconds after `first` where the server took its time: whoever is sent all that has come
+        /// since stays behind by as much. Nil when the connection has ended.
+        func beginning(after first: CapturePipeline.Kept) -> CapturePipeline.Kept? {
+            if let newest = takeNewestKeyFrame() { return newest }
+            // After an overrun, what followed the first one is lost.
+            return content.withLock { $0.awaitsKeyFrame } ? firstKeyFrame() : first
+        }
+
+        /// Drops what lies before it, on all tracks; nil if no key frame waits.
+        private func takeNewestKeyFrame() -> CapturePipeline.Kept? {
+            content.withLock { content in
+                let waiting = content.frames[content.head...]
+                guard let newest = waiting.lastIndex(where: { $0.frame?.isKey == true }) else { return nil }
+                let kept = content.frames[newest]
+                content.bytes -= waiting[...newest].reduce(0) { $0 + $1.packet.byteCount }
+                content.frames.removeFirst(newest + 1)
+                content.head = 0
+                return kept
+            }
         }
 
         /// False if the connection has ended.

@@ -85,10 +85,17 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
 
     package mutating func cameras(_ board: StatusBoard, _ cameras: [CameraID]) {
         for camera in board.cameras where cameras.contains(camera.camera) {
-            guard let error = camera.stream?.error ?? camera.recording?.error else { continue }
-            add(
-                "camera \(camera.camera)", .failed, error.message,
-                advice: Self.advice(on: error, source: camera.stream?.source ?? ""))
+            if let error = camera.stream?.error ?? camera.recording?.error {
+                add(
+                    "camera \(camera.camera)", .failed, error.message,
+                    advice: Self.advice(on: error, source: camera.stream?.source ?? ""))
+            } else if let error = camera.viewing?.error {
+                add(
+                    "camera \(camera.camera)", .failed, "nobody can watch it: \(error.message)",
+                    advice: error.code == .unauthorized
+                        ? "allow the user of mediamtx.username the action publish in mediamtx.yml"
+                        : "the log of MediaMTX says what it refuses")
+            }
         }
     }
 

@@ -88,12 +88,14 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
         while let input = await inputs.next() {
             guard case .message(let message) = input else { continue }
             guard message.topic == SnapshotImage.topic(for: camera) else { break }
-            if message.payload.count == result.bytes { jpeg = message.payload }
+            if message.payload.count == result.imageBytes ?? result.bytes { jpeg = message.payload }
         }
         guard let jpeg else {
+            let isTooLarge = result.bytes > SnapshotImage.bytesMax
             throw CommandFailure(
-                .unavailable, "the picture did not come over the bus; on its node it is \(result.file)",
-                code: .notReady)
+                .unavailable,
+                "the picture \(isTooLarge ? "is too large for" : "did not come over") the bus; on its node it is "
+                    + result.file, code: .notReady)
         }
         return (result, jpeg)
     }
@@ -112,7 +114,7 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
         let time = "\(result.capturedAt.dateText)T\(result.capturedAt.timeText(separator: "-"))Z"
         let file = output ?? "\(camera)-\(time).jpg"
         do throws(CodedError) {
-            try AtomicFile.write(jpeg, to: file, mode: 0o644)
+            try AtomicFile.deliver(jpeg, to: file, mode: 0o644)
         } catch {
             throw CommandFailure(error)
         }
@@ -137,12 +139,16 @@ struct SnapshotCommandLine: FramekeeperSubcommand {
             try terminal.print(
                 json: Row(
                     camera: camera, file: file, capturedAt: result.capturedAt, ageSeconds: age.publishedSeconds,
-                    width: result.width, height: result.height, bytes: result.bytes, tookSeconds: result.tookSeconds))
+                    width: result.width, height: result.height, bytes: result.imageBytes ?? result.bytes,
+                    tookSeconds: result.tookSeconds))
             return
         }
         let line =
-            "\(camera): \(result.width)x\(result.height), \(ByteCount(Int64(result.bytes))), "
+            "\(camera): \(result.width)x\(result.height), \(ByteCount(Int64(result.imageBytes ?? result.bytes))), "
             + "\(age.publishedSeconds) s old, taken in \(result.tookSeconds) s: \(file)"
+        if result.imageBytes != nil {
+            LineLogHandler.standardError("the bus carries a coarser copy; on its node the whole one is \(result.file)")
+        }
         if output == "-" { LineLogHandler.standardError(line) } else { terminal.print(line) }
     }
 }
