@@ -1,7 +1,8 @@
 import BusContract
-import CaptureWorkerCore
 import Domain
 import Testing
+
+@testable import CaptureWorkerCore
 
 /// Which way a worker takes to a camera that the media server reads, event by event.
 @Suite struct SourceWayTests {
@@ -45,8 +46,20 @@ import Testing
     }
 
     /// The media server may be starting like this node, and then has the camera soon.
+    @Test func whileNobodyKnowsTheMediaServerItIsTriedAFewTimes() {
+        var bench = bench { $0.recordsAlways = true }
+        for run in 1..<SourceWay.triesMax {
+            _ = bench.step(.sourceFailed(Self.refusal, run: run), after: .milliseconds(20))
+            #expect(
+                bench.step(.woke, after: .seconds(2)).contains(.openSource(run: run + 1, via: .mediaServer)))
+        }
+        _ = bench.step(.sourceFailed(Self.refusal, run: 4), after: .milliseconds(20))
+        #expect(bench.step(.woke, after: .seconds(4)).contains(.openSource(run: 5, via: .camera)))
+    }
+
     @Test func aStartIsTriedTwiceBeforeTheCameraIsTaken() {
         var bench = bench { $0.recordsAlways = true }
+        _ = bench.step(.readersReported(0))
         #expect(bench.core.run == 1)
         _ = bench.step(.sourceFailed(Self.refusal, run: 1), after: .milliseconds(20))
         #expect(bench.step(.woke, after: .milliseconds(500)).contains(.openSource(run: 2, via: .mediaServer)))
@@ -104,8 +117,9 @@ import Testing
         #expect(bench.step(.readersReported(0)).contains(.openSource(run: 5, via: .mediaServer)))
     }
 
-    /// The media server lets go of no camera that was taken from it; the end of a recording is another chance.
-    @Test func aReturnThatFailedIsTriedAgainAfterTheNextRecording() {
+    /// It answers and cannot have the camera: the end of a recording is another chance, and not each of them, for
+    /// nothing comes of the camera while it is tried.
+    @Test func aReturnThatFailedIsTriedAgainAfterALaterRecording() {
         var bench = bench { $0.preroll = .seconds(5) }
         takeCamera(&bench)
         #expect(bench.step(.readersReported(0)).contains(.openSource(run: 3, via: .mediaServer)))
@@ -113,9 +127,21 @@ import Testing
         #expect(bench.step(.woke, after: .seconds(1)).contains(.openSource(run: 4, via: .camera)))
         _ = bench.step(.keyFrameCame(run: 4))
         #expect(!bench.step(.readersReported(1), after: .seconds(5)).contains(.closeSource), "it was there all along")
+        for pause in [Duration.seconds(60), .seconds(500)] {
+            _ = bench.start()
+            #expect(!bench.command(.recording(.stop(holder: nil)), after: pause).effects.contains(.closeSource))
+        }
         _ = bench.start()
         let ended = bench.command(.recording(.stop(holder: nil)), after: .seconds(60)).effects
         #expect(ended.contains(.openSource(run: 5, via: .mediaServer)))
+        // The next pause is longer, unless the server was away.
+        _ = bench.step(.sourceFailed(Self.refusal, run: 5), after: .seconds(5))
+        #expect(bench.step(.woke, after: .seconds(4)).contains(.openSource(run: 6, via: .camera)))
+        _ = bench.step(.keyFrameCame(run: 6))
+        _ = bench.start()
+        #expect(!bench.command(.recording(.stop(holder: nil)), after: .seconds(900)).effects.contains(.closeSource))
+        _ = bench.step(.readersReported(nil))
+        #expect(bench.step(.readersReported(0)).contains(.openSource(run: 7, via: .mediaServer)))
     }
 
     @Test func aSnapshotHasItsPictureFirst() {

@@ -56,7 +56,9 @@ final class DemandEndpointTests: Sendable {
         #expect(try await RawHTTP.send("POST", "/v1/read/front", port: port).status == 202)
         endpoint.heardOfReader(at: front)
         #expect(try await RawHTTP.send("POST", "/v1/read/front", port: port).status == 204)
-        #expect(heard.dropFirst(3) == ["read front", "read front"])
+        letTimePass()
+        #expect(try await RawHTTP.send("POST", "/v1/read/front", port: port).status == 204)
+        #expect(heard.dropFirst(3) == ["read front", "read front", "read front"])
         await endpoint.stop()
     }
 

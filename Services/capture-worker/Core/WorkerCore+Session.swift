@@ -78,7 +78,7 @@ extension WorkerCore {
             endingSessions.append(session.id)
             lastClock = session.clock
             self.session = nil
-            way.recordingEnded()
+            way.recordingEnded(at: now.monotonic)
             return refuseWhatEnded() + [.endSession(.stop)] + gapOfAll(session, at: now)
         }
         return []

@@ -55,6 +55,7 @@ extension WorkerCore {
                 session?.lastLoss = cause
                 return .loseFrames(cause)
             case .activated(let after):
+                way.delivered()
                 startedIn = after
                 return nil
             }
@@ -62,8 +63,8 @@ extension WorkerCore {
     }
 
     private mutating func leaveWay(after state: StreamMachine.State, at now: MonotonicTime) {
-        guard case .starting(let since, let deadline) = state else { return way.failed(isSoon: false) }
-        way.failed(isSoon: now - since <= (deadline - since) / SourceWay.soonDivisor)
+        guard case .starting(let since, let deadline) = state else { return way.failed(isSoon: false, at: now) }
+        way.failed(isSoon: now - since <= (deadline - since) / SourceWay.soonDivisor, at: now)
     }
 
     /// Back to the media server, where that costs no recording a frame and no snapshot its picture.

@@ -12,6 +12,7 @@ extension WorkerCore {
             return [.refuse(token, error)]
         }
         look = nil
+        unansweredSince = nil
         waiters.append(
             Waiter(
                 token: token, wish: .view, since: now.monotonic,
@@ -80,7 +81,6 @@ extension WorkerCore {
         readers = count.map { max(0, $0 - (isReader ? 1 : 0)) }
         way.serverReported(isThere: count != nil)
         guard readers != nil else { return [] }
-        unansweredSince = nil
         // The server is back and has the path again: a reader who is held there has waited long enough.
         let effects = before == nil ? publisherEffects(.encouraged, at: now) : []
         return effects + newcomers

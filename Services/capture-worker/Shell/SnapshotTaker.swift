@@ -39,14 +39,19 @@ struct SnapshotTaker: Sendable {
         // Nothing is written beneath a mount that is away.
         try folder.check()
         try AtomicFile.createFolder("\(storage)/\(place)")
-        var pictures: [Picture] = []
+        // All are made before the first is written: nobody would hear of the files if one cannot be made.
+        var made: [(wish: SnapshotCommand, snapshot: Snapshot, image: [UInt8]?)] = []
         for wish in wishes {
             let exact = SnapshotWish(
                 moment: now.monotonic, leeway: wish.maxAge, width: wish.width, quality: wish.quality)
             let snapshot = try SnapshotMaker().make(exact, from: packets, format: format, follower: follower)
-            let image = try self.image(of: snapshot, exact) { wish throws(CodedError) in
+            let image = self.image(of: snapshot, exact) { wish throws(CodedError) in
                 try SnapshotMaker().make(wish, from: packets, format: format, follower: follower)
             }
+            made.append((wish, snapshot, image))
+        }
+        var pictures: [Picture] = []
+        for (wish, snapshot, image) in made {
             let capturedAt = WallTime(milliseconds: now.wall(at: snapshot.arrival).milliseconds)
             let file = newPath(capturedAt)
             let bytes = snapshot.jpeg.count
@@ -65,12 +70,13 @@ struct SnapshotTaker: Sendable {
     /// - Parameter make: has what was decoded, and only encodes again.
     private func image(
         of snapshot: Snapshot, _ wish: SnapshotWish, _ make: (SnapshotWish) throws(CodedError) -> Snapshot
-    ) throws(CodedError) -> [UInt8]? {
+    ) -> [UInt8]? {
         if snapshot.jpeg.count <= imageBytesMax { return snapshot.jpeg }
         for quality in Self.coarserQualities where quality < wish.quality {
             var coarser = wish
             coarser.quality = quality
-            let copy = try make(coarser)
+            // Whoever asked has the whole picture, with or without a copy for the bus.
+            guard let copy = try? make(coarser) else { return nil }
             if copy.pts == snapshot.pts, copy.jpeg.count <= imageBytesMax { return copy.jpeg }
         }
         return nil

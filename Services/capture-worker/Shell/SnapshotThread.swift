@@ -31,7 +31,7 @@ final class SnapshotThread: Sendable {
     private struct State {
         /// One at most, here or waiting: the Core asks for the next when the last is done.
         var jobs: [Job] = []
-        var waiting: Job?
+        var waiting: (job: Job, error: CodedError)?
         /// Since the group was taken that the last job was made of.
         var hasKeyFrame = false
         var following = SnapshotFollowing()
@@ -43,6 +43,8 @@ final class SnapshotThread: Sendable {
         case job(Job)
         case follow
         case wait(until: MonotonicTime)
+        /// No picture began in time.
+        case giveUp(Job, CodedError)
         case end
     }
 
@@ -88,6 +90,7 @@ final class SnapshotThread: Sendable {
             case .wait(let moment):
                 let left = moment - ServiceClock.now().monotonic
                 _ = wake.wait(timeout: .now() + left.seconds)
+            case .giveUp(let job, let error): job.done(.failure(error))
             case .end: return
             }
         }
@@ -97,10 +100,10 @@ final class SnapshotThread: Sendable {
         state.withLock { state in
             if !state.jobs.isEmpty { return .job(state.jobs.removeFirst()) }
             let now = ServiceClock.now().monotonic
-            if let job = state.waiting {
+            if let (job, error) = state.waiting {
                 guard state.hasKeyFrame || job.deadline <= now else { return .wait(until: job.deadline) }
                 state.waiting = nil
-                return .job(job)
+                return state.hasKeyFrame ? .job(job) : .giveUp(job, error)
             }
             guard let until = state.following.until(at: now) else {
                 state.isRunning = false
@@ -121,8 +124,9 @@ final class SnapshotThread: Sendable {
             job.done(.success(try taker.take(job.wishes, from: group, follower: follower, at: now)))
         } catch {
             let needsKeyFrame = error.code == .timeout || error.code == .notReady
-            guard needsKeyFrame, now.monotonic < job.deadline else { return job.done(.failure(error)) }
-            state.withLock { $0.waiting = job }
+            // Decoding in vain has taken its time.
+            guard needsKeyFrame, ServiceClock.now().monotonic < job.deadline else { return job.done(.failure(error)) }
+            state.withLock { $0.waiting = (job, error) }
             stream.requestKeyFrame()
         }
     }

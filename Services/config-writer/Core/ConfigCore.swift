@@ -272,7 +272,8 @@ package struct ConfigCore: Hashable, Sendable {
 
     var pending: ConfigState.Pending? {
         guard let waiting else { return nil }
-        let cameras = waitsFor
+        // Until the node is started, nobody's recording is what it waits for.
+        let cameras = needsStart ? [] : waitsFor
         return ConfigState.Pending(
             revision: waiting.revision.number, waitsFor: cameras, reason: reason(cameras))
     }
@@ -286,6 +287,10 @@ package struct ConfigCore: Hashable, Sendable {
         let untold = cameras.filter { !recordings.isTold($0) }.map(\.rawValue).joined(separator: ", ")
         guard untold.isEmpty else { return "the broker does not say whether \(untold) records; \(hint)" }
         let names = cameras.map(\.rawValue).joined(separator: ", ")
+        if !cameras.isEmpty, cameras.allSatisfy(recordings.isDoubted) {
+            return "nothing comes of the recording of \(names): it is in force within a minute unless that changes; "
+                + hint
+        }
         let always = cameras.filter { inForce?.facts.recordsAlways.contains($0) ?? false }
         guard !always.isEmpty else { return "it would interrupt the recording of \(names); \(hint)" }
         return "it would interrupt the recording of \(names), and \(always.map(\.rawValue).joined(separator: ", ")) "

@@ -70,7 +70,7 @@ struct DemandBook: Hashable, Sendable {
     }
 
     func knows(_ camera: CameraID) -> Bool { demands[camera] != nil }
-    /// Whether a reader may be waiting.
+    /// Whether a reader may be waiting. Not one who may be on hold for ever: to be cut off is the better end of that.
     func isWaiting(_ camera: CameraID, at now: MonotonicTime) -> Bool {
         demands[camera]?.waitsUntil.map { $0 > now } ?? false
     }
@@ -132,6 +132,16 @@ struct DemandBook: Hashable, Sendable {
         demand.waitsUntil = nil
         demand.quietLooks += 1
         return demand.quietLooks >= Self.quietLooksMax || isVerdict ? end(&demand, of: camera, at: now) : []
+    }
+
+    /// Those whom the other one held are gone with it; those who watched may be coming back.
+    mutating func serverIsAnother(at now: MonotonicTime) {
+        for (camera, demand) in demands {
+            if demand.isWatched { demands[camera]?.waitsUntil = now + demand.patience + Self.holdMargin }
+            demands[camera]?.isWatched = false
+            demands[camera]?.wasPublished = false
+            demands[camera]?.mayHold = false
+        }
     }
 
     /// Nobody publishes, so a reader who is there waits, and the count says nothing.

@@ -28,6 +28,7 @@ extension MediaServerCore {
             effects.append(.note(.restarted))
         }
         if isOther || failure != nil { book.forget() }
+        if isOther { demand.serverIsAnother(at: now) }
         // A look at the traffic alone that finds another process, or an old one back, is only the beginning.
         wantsEverything = (wantsEverything || isOther || failure != nil) && depth == .traffic
         breaker.succeeded()
@@ -37,7 +38,8 @@ extension MediaServerCore {
         started = look.started
         traffic = look.traffic
         count(look.readers)
-        isCountFresh = true
+        // Who has begun since the look did may not be in it.
+        isCountFresh = arrivals.isEmpty
         if book.lacks(in: look.traffic) { wantsEverything = true }
         if let standings = look.standings {
             book.read(standings, at: now)
@@ -61,7 +63,7 @@ extension MediaServerCore {
     /// Those who were not there before; and one who was, and only now can take any frame: it was counted when it was
     /// set up, and has missed the key frame that it was given then.
     private mutating func count(_ present: [String: Set<String>]) {
-        for (name, readers) in present {
+        for (name, readers) in present where wish?.paths[name] != nil {
             let newcomers = readers.subtracting(self.readers[name] ?? []).count
             let hasBegun = arrivalsInLook.contains { $0.rawValue == name }
             readersTotal[name, default: 0] += UInt64(newcomers > 0 ? newcomers : hasBegun ? 1 : 0)

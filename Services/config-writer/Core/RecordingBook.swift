@@ -11,10 +11,12 @@ struct RecordingBook: Hashable, Sendable {
     /// A worker notices a broker that fell silent within twice its keep-alive of 20 s, connects again with pauses of at
     /// most 2 s, and then says everything again. One that has not done so is not at work.
     static let doubtMax: Duration = .seconds(60)
+    /// A camera that blinks is back by then; one that is not may be what the change is for.
+    static let framelessMax: Duration = .seconds(15)
     /// Cameras that are not configured; the bus may name any.
     static let camerasMax = 4096
 
-    /// Why a recording may be none; each lasts until the contrary is heard, and for `doubtMax` at most.
+    /// Why a recording may be none; each lasts until the contrary is heard, and for its time at most.
     private enum Doubt: Hashable {
         /// Nobody has spoken for the camera since the bus was there again.
         case unheard
@@ -53,6 +55,9 @@ struct RecordingBook: Hashable, Sendable {
 
     /// Whether there is a word of the camera.
     func isTold(_ camera: CameraID) -> Bool { isKnown && (heard.contains(camera) || cameras[camera] != nil) }
+
+    /// Whether it is over by time alone unless somebody says that it is not.
+    func isDoubted(_ camera: CameraID) -> Bool { cameras[camera]?.doubts.isEmpty == false }
 
     /// When one of these may be over without another word; nil: by a word only.
     func nextMoment(of waitedFor: [CameraID]) -> MonotonicTime? {
@@ -119,7 +124,7 @@ struct RecordingBook: Hashable, Sendable {
     /// A doubt that lasts goes on as it began.
     private mutating func doubt(_ camera: CameraID, _ doubt: Doubt) {
         guard cameras[camera]?.doubts[doubt] == nil else { return }
-        cameras[camera]?.doubts[doubt] = time + Self.doubtMax
+        cameras[camera]?.doubts[doubt] = time + (doubt == .frameless ? Self.framelessMax : Self.doubtMax)
     }
 }
 

@@ -22,6 +22,7 @@ final class DemandEndpoint: Sendable {
     /// Of a camera's demand, which comes at most once per close-after of the path, and that is two seconds. Readers may
     /// come together: they are all heard, and those who come before the first has been taken note of are one with it.
     static let pause: Duration = .milliseconds(250)
+    static let retelling: Duration = .seconds(1)
     static let retry = Backoff(first: .seconds(1), most: .seconds(30))
 
     private struct State {
@@ -30,7 +31,7 @@ final class DemandEndpoint: Sendable {
         var isReady = false
         var calledAt: [String: MonotonicTime] = [:]
         /// Cameras whose reader was told of, and of which nobody has taken note yet.
-        var unheard: Set<CameraID> = []
+        var unheard: [CameraID: MonotonicTime] = [:]
         var listener: Task<Void, Never>?
     }
 
@@ -54,7 +55,7 @@ final class DemandEndpoint: Sendable {
         let old = state.withLock { state -> Task<Void, Never>? in
             state.cameras = cameras
             state.calledAt = [:]
-            state.unheard.formIntersection(cameras)
+            state.unheard = state.unheard.filter { cameras.contains($0.key) }
             state.isReady = listen != nil
             guard state.listen != listen else { return nil }
             state.listen = listen
@@ -145,7 +146,12 @@ final class DemandEndpoint: Sendable {
             guard state.isReady else { return .serviceUnavailable }
             guard let camera = CameraID(rawValue: name), state.cameras.contains(camera) else { return .notFound }
             let key = "\(verb.rawValue)/\(camera)"
-            if verb == .read { return state.unheard.insert(camera).inserted ? .noContent : .accepted }
+            if verb == .read {
+                // Whoever is to take note may have too much to do; it is told again.
+                if let told = state.unheard[camera], moment - told < Self.retelling { return .accepted }
+                state.unheard[camera] = moment
+                return .noContent
+            }
             if let last = state.calledAt[key], moment - last < Self.pause { return .tooManyRequests }
             state.calledAt[key] = moment
             return .noContent
@@ -155,7 +161,7 @@ final class DemandEndpoint: Sendable {
     }
 
     /// Whoever begins to read from now on is told again.
-    func heardOfReader(at camera: CameraID) { state.withLock { _ = $0.unheard.remove(camera) } }
+    func heardOfReader(at camera: CameraID) { state.withLock { $0.unheard[camera] = nil } }
 
     private static func response(_ status: HTTPStatusCode, allow: String? = nil) -> HTTPResponse {
         var headers: HTTPHeaders = [.connection: "close"]

@@ -175,6 +175,7 @@ struct ConfigChange: Sendable {
             case .waits(let pending):
                 terminal.progress("waiting for \(pending.waitsFor.map(\.rawValue).joined(separator: ", "))")
                 result.pending = pending
+                guard isWorthWaiting(pending) else { return result }
             case .inForce:
                 result.revision = stamped.message.revision
                 result.pending = nil
