@@ -20,6 +20,7 @@ import Testing
         let taker: SnapshotTaker
         let thread: SnapshotThread
         let group: Mutex<[CapturePipeline.Kept]>
+        let groups = Mutex(0)
         let requests = Mutex(0)
         let outcome = Mutex<Outcome?>(nil)
 
@@ -43,7 +44,8 @@ import Testing
                 self.outcome.withLock { $0 = outcome }
             }
             let stream = SnapshotThread.Stream {
-                self.group.withLock { $0 }
+                self.groups.withLock { $0 += 1 }
+                return self.group.withLock { $0 }
             } requestKeyFrame: {
                 self.requests.withLock { $0 += 1 }
             }
@@ -88,13 +90,14 @@ import Testing
             return try #require(pictures.first)
         }
         let whole = try picture(SnapshotImage.bytesMax)
-        #expect(whole.image?.count == whole.facts.bytes && whole.facts.imageBytes == nil)
+        #expect(try whole.image.get().count == whole.facts.bytes && whole.facts.imageBytes == nil)
         let coarser = try picture(whole.facts.bytes / 2)
-        let image = try #require(coarser.image)
+        let image = try coarser.image.get()
         #expect(coarser.facts.bytes == whole.facts.bytes && image.count <= whole.facts.bytes / 2)
         #expect(coarser.facts.imageBytes == image.count && image.starts(with: [0xFF, 0xD8]))
         let none = try picture(100)
-        #expect(none.image == nil && none.facts.imageBytes == nil && none.facts.bytes == whole.facts.bytes)
+        #expect { try none.image.get() } throws: { ($0 as? CodedError)?.code == .payloadTooLarge }
+        #expect(none.facts.imageBytes == nil && none.facts.bytes == whole.facts.bytes)
     }
 
     @Test func whereNoneComesTheAskerIsTold() async throws {
@@ -103,5 +106,6 @@ import Testing
         let outcome = try await eventually("the asker is told") { bench.outcome.withLock { $0 } }
         #expect { try outcome.get() } throws: { ($0 as? CodedError)?.code == .timeout }
         #expect(bench.requests.withLock { $0 } == 1)
+        #expect(bench.groups.withLock { $0 } == 1, "what could not be decoded is not tried again")
     }
 }

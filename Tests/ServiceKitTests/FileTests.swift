@@ -58,7 +58,7 @@ struct FileTests {
             let pipe = folder + "/pipe"
             try #require(mkfifo(pipe, 0o600) == 0)
             // Both ends are open, so that nobody has to wait for the other.
-            let end = open(pipe, O_RDWR | O_CLOEXEC)
+            let end = open(pipe, O_RDWR | O_CLOEXEC | O_NONBLOCK)
             defer { close(end) }
             try AtomicFile.deliver(Array("one".utf8), to: pipe, mode: 0o644)
             var bytes = [UInt8](repeating: 0, count: 16)

@@ -75,10 +75,11 @@ extension WorkerCore {
     /// What the media server says of this camera's path; nil while nobody can tell.
     mutating func readersReported(_ count: Int?, _ total: UInt64?, at now: Now) -> [WorkerEffect] {
         let before = readers
-        let newcomers = newcomers(count, total)
         // Where this worker reads from the media server, it is one of them and no viewer.
         let isReader = settings.readsFromMediaServer && way.route == .mediaServer && stream.isDelivering
-        readers = count.map { max(0, $0 - (isReader ? 1 : 0)) }
+        let viewers = count.map { max(0, $0 - (isReader ? 1 : 0)) }
+        let newcomers = newcomers(viewers, total)
+        readers = viewers
         way.serverReported(isThere: count != nil)
         guard readers != nil else { return [] }
         // The server is back and has the path again: a reader who is held there has waited long enough.

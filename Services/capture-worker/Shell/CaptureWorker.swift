@@ -305,10 +305,14 @@ extension CaptureWorker {
         case .closePublisher: pipeline.closePublisher()
         case .lookAtReaders: lookAtReaders()
         case .takeSnapshot(let job, let wishes):
-            pipeline.takeSnapshot(job: job, wishes) { [bus, camera] picture in
-                // An older picture would be taken for this one.
-                guard let image = picture.image else { return bus.clear(SnapshotImage.self, at: camera.id) }
-                bus.publish(SnapshotImage(bytes: image), to: camera.id)
+            pipeline.takeSnapshot(job: job, wishes) { [bus, logger, camera] picture in
+                switch picture.image {
+                case .success(let image): bus.publish(SnapshotImage(bytes: image), to: camera.id)
+                case .failure(let error):
+                    // An older picture would be taken for this one.
+                    bus.clear(SnapshotImage.self, at: camera.id)
+                    logger.info("snapshot not on the bus", metadata: ["error": "\(error)"])
+                }
             }
         case .turnControls(let wishes, let token): pipeline.turnControls(wishes, token)
         case .publishControls(let state): bus.publish(state, to: camera.id)

@@ -22,8 +22,8 @@ struct SnapshotTaker: Sendable {
 
     struct Picture: Sendable {
         var facts: SnapshotFacts
-        /// What the bus carries of it: the file, or a coarser copy of a large one; nil if that is too large as well.
-        var image: [UInt8]?
+        /// What the bus carries of it: the file, or a coarser copy of a large one; or why it carries nothing.
+        var image: Result<[UInt8], CodedError>
     }
 
     private var place: String { "\(camera)/snapshots" }
@@ -40,7 +40,7 @@ struct SnapshotTaker: Sendable {
         try folder.check()
         try AtomicFile.createFolder("\(storage)/\(place)")
         // All are made before the first is written: nobody would hear of the files if one cannot be made.
-        var made: [(wish: SnapshotCommand, snapshot: Snapshot, image: [UInt8]?)] = []
+        var made: [(wish: SnapshotCommand, snapshot: Snapshot, image: Result<[UInt8], CodedError>)] = []
         for wish in wishes {
             let exact = SnapshotWish(
                 moment: now.monotonic, leeway: wish.maxAge, width: wish.width, quality: wish.quality)
@@ -55,31 +55,36 @@ struct SnapshotTaker: Sendable {
             let capturedAt = WallTime(milliseconds: now.wall(at: snapshot.arrival).milliseconds)
             let file = newPath(capturedAt)
             let bytes = snapshot.jpeg.count
+            let imageBytes = (try? image.get())?.count
             try AtomicFile.write(snapshot.jpeg, to: "\(storage)/\(file)", mode: 0o644, isSynced: false)
             pictures.append(
                 Picture(
                     facts: SnapshotFacts(
                         wish: wish, file: file, capturedAt: capturedAt, width: snapshot.width, height: snapshot.height,
-                        bytes: bytes, imageBytes: image.flatMap { $0.count == bytes ? nil : $0.count }),
+                        bytes: bytes, imageBytes: imageBytes == bytes ? nil : imageBytes),
                     image: image))
         }
         prune()
         return pictures
     }
 
+    /// Whoever asked has the whole picture, with or without a copy for the bus.
     /// - Parameter make: has what was decoded, and only encodes again.
     private func image(
         of snapshot: Snapshot, _ wish: SnapshotWish, _ make: (SnapshotWish) throws(CodedError) -> Snapshot
-    ) -> [UInt8]? {
-        if snapshot.jpeg.count <= imageBytesMax { return snapshot.jpeg }
+    ) -> Result<[UInt8], CodedError> {
+        if snapshot.jpeg.count <= imageBytesMax { return .success(snapshot.jpeg) }
         for quality in Self.coarserQualities where quality < wish.quality {
             var coarser = wish
             coarser.quality = quality
-            // Whoever asked has the whole picture, with or without a copy for the bus.
-            guard let copy = try? make(coarser) else { return nil }
-            if copy.pts == snapshot.pts, copy.jpeg.count <= imageBytesMax { return copy.jpeg }
+            do throws(CodedError) {
+                let copy = try make(coarser)
+                if copy.pts == snapshot.pts, copy.jpeg.count <= imageBytesMax { return .success(copy.jpeg) }
+            } catch {
+                return .failure(error)
+            }
         }
-        return nil
+        return .failure(CodedError(.payloadTooLarge, "\(snapshot.jpeg.count) bytes, and a coarser copy is no smaller"))
     }
 
     /// A name that no picture has: two of one moment differ in their number.
