@@ -36,10 +36,16 @@ struct ViewCommand: FramekeeperSubcommand {
         let within = AnswerTime.within(.view, [configuration.camera(camera)?.lifecycle ?? configuration.lifecycle])
         let (visit, _) = try await BusVisit.begin(configuration)
         let holder = "cli:\(String(UInt32.random(in: 0 ... .max), radix: 16))"
+        // From the first word on: whoever is ended while the stream starts has a lease as well.
+        let shutdown = Shutdown()
+        await ProcessSignals.watch(shutdown, supervised: false)
         let outcome: Result<Void, CommandFailure>
         do throws(CommandFailure) {
-            try report(try await ask(visit, start(holder), within))
-            await hold(visit, holder, within)
+            let answer = await begun(visit, holder, within, shutdown)
+            if !shutdown.isRequested {
+                try report(try answer.get())
+                await hold(visit, holder, within, shutdown)
+            }
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -49,6 +55,25 @@ struct ViewCommand: FramekeeperSubcommand {
         await visit.end()
         try outcome.get()
         return .done
+    }
+
+    /// The answer to the first request, which nobody waits for once the command is to end.
+    private func begun(
+        _ visit: BusVisit, _ holder: String, _ within: Duration, _ shutdown: Shutdown
+    ) async -> Result<ViewingResult, CommandFailure> {
+        let asking = Task { () -> Result<ViewingResult, CommandFailure> in
+            do throws(CommandFailure) {
+                return .success(try await ask(visit, start(holder), within))
+            } catch {
+                return .failure(error)
+            }
+        }
+        let ending = Task {
+            await shutdown.wait()
+            asking.cancel()
+        }
+        defer { ending.cancel() }
+        return await asking.value
     }
 
     private func start(_ holder: String) -> [String: JSONValue] {
@@ -91,9 +116,7 @@ struct ViewCommand: FramekeeperSubcommand {
     }
 
     /// Renews the lease until the time is over or somebody ends the command.
-    private func hold(_ visit: BusVisit, _ holder: String, _ within: Duration) async {
-        let shutdown = Shutdown()
-        await ProcessSignals.watch(shutdown, supervised: false)
+    private func hold(_ visit: BusVisit, _ holder: String, _ within: Duration, _ shutdown: Shutdown) async {
         let limit = duration.flatMap(Duration.init(written:)).map { time in
             Task {
                 guard (try? await Task.sleep(for: time)) != nil else { return }
