@@ -285,7 +285,9 @@ extension NodeTests {
                 }
                 held.signal(SIGINT)
                 #expect(try await held.wait(within: .seconds(20)) == 0)
-                #expect(cluster.viewing("front")?.leases.isEmpty == true)
+                try await eventually("its lease has ended", within: .seconds(5)) {
+                    cluster.viewing("front")?.leases.isEmpty == true
+                }
             }
         }
     }
