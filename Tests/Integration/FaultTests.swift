@@ -2,7 +2,9 @@ import Bus
 import BusContract
 import Domain
 import Foundation
+import Ledger
 import Logging
+import Media
 import TestSupport
 import Testing
 
@@ -120,9 +122,9 @@ extension NodeTests {
                 #expect(settled <= 5, "retained state was complete after \(settled) s")
                 try await passFrames(cluster, seconds: 5)
                 try await verify(cluster)
-                try await compareLedger(cluster, spanning: seconds + 8)
+                let segments = try await compareLedger(cluster, spanning: seconds + 8)
                 print(
-                    "broker \(absence) \(seconds) s: \(cluster.segments("front").count) segments, no gap;",
+                    "broker \(absence) \(seconds) s: \(segments) segments, no gap;",
                     "state complete after", String(format: "%.2f s", settled))
             }
         }
@@ -169,18 +171,35 @@ extension NodeTests {
             return told
         }
 
-        /// Boundaries on time although nobody could say when, no gap, and each segment once in the ledger.
-        private func compareLedger(_ cluster: Cluster, spanning seconds: Double) async throws {
-            let segments = cluster.segments("front")
-            #expect(Double(segments.count) >= seconds / 2 - 1, "\(segments.count) segments in \(seconds) s")
-            // The key frames of the source lie 1 s apart.
-            #expect(segments.compactMap(\.offsetSeconds).allSatisfy { (0...1.1).contains($0) })
-            #expect(cluster.gaps("front").isEmpty)
+        /// Boundaries on time although nobody could say when, no gap, and each segment in the ledger as in its file.
+        /// What the broker took before this test's client was back, the client never hears: the ledger is asked.
+        /// - Returns: how many segments there are.
+        private func compareLedger(_ cluster: Cluster, spanning seconds: Double) async throws -> Int {
+            let ledger = try LedgerStore(storage: cluster.storage, access: .reader, now: WallTime(milliseconds: 0))
+            let query = LedgerQuery(camera: CameraID(unchecked: "front"))
+            let rows = try ledger.segments(query).sorted { $0.index < $1.index }
+            #expect(Double(rows.count) >= seconds / 2 - 1, "\(rows.count) segments in \(seconds) s")
+            #expect(rows.allSatisfy { $0.state == .closed && $0.session == rows[0].session })
+            // The key frames of the source lie 1 s apart: a file begins that much behind its boundary at most, and the
+            // boundaries lie 2 s apart.
+            let starts = rows.dropFirst().map { Double($0.startedAt.milliseconds) / 1000 }
+            let offsets = starts.enumerated().map { $1 - starts[0] - 2 * Double($0) }
+            #expect(offsets.allSatisfy { (-1.1...1.1).contains($0) }, "\(offsets)")
+            let told = rows.compactMap(\.offsetSeconds) + cluster.segments("front").compactMap(\.offsetSeconds)
+            #expect(told.allSatisfy { (0...1.1).contains($0) }, "\(told)")
+            #expect(try ledger.gaps(query).isEmpty && cluster.gaps("front").isEmpty)
+            let follow = zip(rows, rows.dropFirst()).map { $0.lastFrame.map { $0 + 1 } == $1.firstFrame }
+            #expect(follow.allSatisfy { $0 })
+            let files = try cluster.files("front")
+            #expect(rows.map { "\(cluster.storage)/\($0.path)" }.sorted() == files)
+            let frames = try files.map { try SegmentFileReader.verify($0).videoFrames }
+            #expect(rows.map { $0.frames.map(Int.init) } == frames)
             let list = try await cluster.framekeeper("recordings", "list", "--json")
             #expect(list.status == 0, "\(list.output)")
-            let rows = try JSONSerialization.jsonObject(with: Data(list.output.utf8)) as? [[String: Any]]
-            #expect(rows?.count == 1)
-            #expect(rows?.first?["frames"] as? Int == segments.compactMap(\.frames).reduce(0) { $0 + Int($1) })
+            let sessions = try JSONSerialization.jsonObject(with: Data(list.output.utf8)) as? [[String: Any]]
+            #expect(sessions?.count == 1)
+            #expect(sessions?.first?["frames"] as? Int == frames.reduce(0, +))
+            return rows.count
         }
 
         @Test func aStoppedRotationServiceMissesNothing() async throws {
