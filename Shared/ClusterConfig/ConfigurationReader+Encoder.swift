@@ -2,11 +2,6 @@ internal import Domain
 
 /// `cameras.<camera>.encoder` and `cameras.<camera>.controls`.
 extension ConfigurationReader {
-    /// x264's own names (x264.h, x264_preset_names).
-    private static let presets = [
-        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
-    ]
-
     /// Names and values are checked by the camera itself, when it is opened.
     mutating func controls(_ field: Field?, source: SourceAddress?) -> [ControlName: ControlSetting] {
         guard let field else { return [:] }
@@ -48,19 +43,18 @@ extension ConfigurationReader {
         let fields = fields(field, known: ["kind", "preset", "bitrate", "gop"])
         var settings = EncoderSettings(kind: word(fields["kind"], or: .auto))
         if let preset = fields["preset"], let text = text(preset) {
-            if Self.presets.contains(text) {
+            if EncoderSettings.presets.contains(text) {
                 settings.preset = text
             } else {
                 report(
-                    "expected \(Self.list(Self.presets))", at: preset,
-                    suggestion: NearestWord.of(text, in: Self.presets))
+                    "expected \(Self.list(EncoderSettings.presets))", at: preset,
+                    suggestion: NearestWord.of(text, in: EncoderSettings.presets))
             }
         }
         settings.bitrate = value(
             fields["bitrate"], or: nil, expected: "bits per second from 10k to 1000M, such as 2M or 800k"
         ) { text in Self.bitrate(text).map { .some($0) } }
-        settings.gop = duration(
-            fields["gop"], or: settings.gop, in: Duration.milliseconds(100)...Duration.seconds(60))
+        settings.gop = duration(fields["gop"], or: settings.gop, in: EncoderSettings.gopRange)
         return settings
     }
 
@@ -77,7 +71,7 @@ extension ConfigurationReader {
         }
         if factor > 1 { digits.removeLast() }
         guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == 0x2E }), let number = Double(digits),
-            (1e4...1e9).contains(number * factor)
+            EncoderSettings.bitrateRange.contains(number * factor)
         else { return nil }
         return Int((number * factor).rounded())
     }

@@ -75,6 +75,14 @@ package struct EncoderSettings: Hashable, Sendable, Codable {
     /// Between key frames that nobody asked for.
     package var gop: Duration
 
+    /// x264's own names (x264.h, x264_preset_names).
+    package static let presets = [
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+    ]
+    /// Bits per second.
+    package static let bitrateRange = 1e4...1e9
+    package static let gopRange = Duration.milliseconds(100)...Duration.seconds(60)
+
     package init(
         kind: EncoderKind = .auto, preset: String = "ultrafast", bitrate: Int? = nil, gop: Duration = .seconds(2)
     ) {

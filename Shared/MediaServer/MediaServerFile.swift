@@ -24,6 +24,8 @@ package struct MediaServerFile: Sendable {
         package var unknownKeys: [String] = []
         /// The original's copy, if one was made now.
         package var backup: String?
+        /// A camera's password stands in what was written, and more than the file's owner may read it.
+        package var showsLogin = false
     }
 
     let path: String
@@ -59,6 +61,9 @@ package struct MediaServerFile: Sendable {
                 throw CodedError(.conflict, "\(path) was written by somebody else at the same time")
             }
             report.isWritten = true
+            report.showsLogin =
+                before.status.st_mode & (S_IRGRP | S_IROTH) != 0
+                && paths.contains { !refused.contains($0.name) && $0.hasLogin }
             return report
         }
         throw CodedError(.conflict, "\(path) is being written by somebody else all the time")
@@ -75,13 +80,17 @@ package struct MediaServerFile: Sendable {
     private func waitSince(_ changedAt: timespec) {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
-        let age = Duration.seconds(now.tv_sec - changedAt.tv_sec) + .nanoseconds(now.tv_nsec - changedAt.tv_nsec)
+        let age = Self.sinceEpoch(now) - Self.sinceEpoch(changedAt)
         // A change in the future is one of a clock that was set back.
         let rest = min(Self.pause - age, Self.pause).nanoseconds
         guard rest > 0 else { return }
         let pause = timespec(tv_sec: Int(rest / 1_000_000_000), tv_nsec: Int(rest % 1_000_000_000))
         var (asked, left) = (pause, timespec())
         while nanosleep(&asked, &left) != 0, errno == EINTR { asked = left }
+    }
+
+    private static func sinceEpoch(_ time: timespec) -> Duration {
+        .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
     /// Once per text that is not ours: our own edits of it are no new originals.

@@ -23,17 +23,22 @@ extension MediaServerImport {
         guard let keys = entry.value.entries else {
             return remark(path, "it is not a mapping", isLoss: true)
         }
-        func value(_ key: String) -> YAMLTree? { entry.value[key] ?? defaults["pathDefaults"]?[key] ?? defaults[key] }
-        guard let source = source(of: path, value) else { return }
-        var camera = Camera(id: CameraID(unchecked: "camera"), path: path, source: source)
+        func inherited(_ key: String) -> YAMLTree? { defaults["pathDefaults"]?[key] ?? defaults[key] }
+        func value(_ key: String) -> YAMLTree? { entry.value[key] ?? inherited(key) }
+        let hooks = Self.commands(entry.value, inherited)
+        var used: String?
+        guard let read = source(of: path, hooks, &used, value) else { return }
+        var camera = Camera(id: CameraID(unchecked: "camera"), path: path, source: read.source)
+        (camera.encoder, camera.hasAudio) = (read.encoder, read.hasAudio)
         readRecording(&camera, value)
         cameras.append(camera)
-        if let transport = value("rtspTransport")?.text, source.hasPrefix("rtsp"), !Self.tcpNames.contains(transport) {
+        if let transport = value("rtspTransport")?.text, read.source.hasPrefix("rtsp"),
+            !Self.tcpNames.contains(transport)
+        {
             remark(path, "rtspTransport: \(transport); Framekeeper's workers use TCP")
         }
-        let used = Self.hooks.filter { entry.value[$0]?.text?.isEmpty == false }.prefix(1)
         let left = keys.map(\.key).filter { key in
-            !Self.understood.contains(key) && !used.contains(key) && key != "rtspTransport"
+            !Self.understood.contains(key) && key != used && key != "rtspTransport"
                 && entry.value[key]?.text?.isEmpty != true
         }
         if !left.isEmpty { remark(path, "not carried over: \(left.sorted().joined(separator: ", "))") }
@@ -41,36 +46,66 @@ extension MediaServerImport {
 
     // MARK: Where the pictures come from
 
-    private mutating func source(of path: String, _ value: (String) -> YAMLTree?) -> String? {
+    private struct Hook {
+        var name: String
+        var command: String
+    }
+
+    /// The path's own before those that it inherits; one that is empty at the path is none.
+    private static func commands(_ path: YAMLTree, _ inherited: (String) -> YAMLTree?) -> [Hook] {
+        let own = hooks.compactMap { name in path[name]?.text.map { Hook(name: name, command: $0) } }
+        let others = hooks.filter { name in !own.contains { $0.name == name } }
+            .compactMap { name in inherited(name)?.text.map { Hook(name: name, command: $0) } }
+        return (own + others).filter { !$0.command.isEmpty }
+    }
+
+    /// - Parameter used: the hook that the camera stands for.
+    private mutating func source(
+        of path: String, _ hooks: [Hook], _ used: inout String?, _ value: (String) -> YAMLTree?
+    ) -> CommandReading.Translation? {
         let source = value("source")?.text ?? "publisher"
-        let command = Self.hooks.compactMap { value($0)?.text }.first { !$0.isEmpty }
-        let outcome: CommandReading.Outcome
-        if source == "publisher" || source.isEmpty {
-            guard let command else {
-                let follower = Self.followers.first { value($0)?.text?.isEmpty == false }
-                let reason =
-                    follower.map { "\($0) only runs once somebody publishes" } ?? "somebody else publishes to it"
-                remark(path, "\(reason); a camera fetches its pictures itself", isLoss: true)
-                return nil
+        do throws(CommandReading.Untranslated) {
+            let read: CommandReading.Translation
+            if source == "publisher" || source.isEmpty {
+                read = try firstCamera(of: hooks, at: path, &used, value)
+            } else if source.hasPrefix("rtsp://") || source.hasPrefix("rtsps://") {
+                read = try reading(path).checked(source, isLiteral: true)
+                remark(
+                    path, "its worker connects to the camera; with ingest: mediamtx the media server would go on to")
+            } else {
+                let scheme = source.prefix { $0.isLetter || $0.isNumber || $0 == "+" }
+                throw CommandReading.Untranslated("its source is \(scheme), which no camera here can be")
             }
-            outcome = CommandReading(folder: folder).read(command)
-        } else if source.hasPrefix("rtsp://") || source.hasPrefix("rtsps://") {
-            outcome = CommandReading(folder: folder).checkedSource(source, isLiteral: true)
-            if case .source = outcome {
-                remark(path, "its worker connects to the camera; with ingest: mediamtx the media server would go on to")
-            }
-        } else {
-            let scheme = source.prefix { $0.isLetter || $0.isNumber || $0 == "+" }
-            outcome = .notTranslated("its source is \(scheme), which no camera here can be")
-        }
-        switch outcome {
-        case .source(let address, let remarks):
-            for text in remarks { remark(path, text) }
-            return address
-        case .notTranslated(let reason):
-            remark(path, reason, isLoss: true)
+            for text in read.remarks { remark(path, text) }
+            return read
+        } catch {
+            remark(path, error.reason, isLoss: true)
             return nil
         }
+    }
+
+    /// The first hook that can be a camera, or what keeps each of them from it.
+    private func firstCamera(
+        of hooks: [Hook], at path: String, _ used: inout String?, _ value: (String) -> YAMLTree?
+    ) throws(CommandReading.Untranslated) -> CommandReading.Translation {
+        var reasons: [String] = []
+        for hook in hooks {
+            do throws(CommandReading.Untranslated) {
+                let read = try reading(path).read(hook.command)
+                used = hook.name
+                return read
+            } catch {
+                reasons.append(hooks.count > 1 ? "\(hook.name): \(error.reason)" : error.reason)
+            }
+        }
+        guard reasons.isEmpty else { throw CommandReading.Untranslated(reasons.joined(separator: "; ")) }
+        let follower = Self.followers.first { value($0)?.text?.isEmpty == false }
+        let reason = follower.map { "\($0) only runs once somebody publishes" } ?? "somebody else publishes to it"
+        throw CommandReading.Untranslated("\(reason); a camera fetches its pictures itself")
+    }
+
+    private func reading(_ path: String) -> CommandReading {
+        CommandReading(folder: folder, path: path, listeners: listeners)
     }
 
     // MARK: Recording

@@ -43,7 +43,23 @@ extension MediaServerImport {
         if camera.recordsAlways { lines.append("    record: always") }
         if let rotation = camera.rotation { lines.append("    rotation: {interval: \(rotation.written)}") }
         if let maxAge = camera.maxAge { lines.append("    storage: {retention: {max_age: \(maxAge.written)}}") }
+        if !camera.hasAudio { lines.append("    audio: false") }
+        if let encoder = Self.text(of: camera.encoder) { lines.append("    encoder: {\(encoder)}") }
         return lines
+    }
+
+    private static func text(of encoder: Encoder) -> String? {
+        let items = [
+            encoder.preset.map { "preset: \($0)" }, encoder.bitrate.map { "bitrate: \(written(bitrate: $0))" },
+            encoder.gop.map { "gop: \($0.written)" },
+        ]
+        let given = items.compactMap { $0 }
+        return given.isEmpty ? nil : given.joined(separator: ", ")
+    }
+
+    private static func written(bitrate: Int) -> String {
+        if bitrate.isMultiple(of: 1_000_000) { return "\(bitrate / 1_000_000)M" }
+        return bitrate.isMultiple(of: 1000) ? "\(bitrate / 1000)k" : "\(bitrate)"
     }
 
     /// A source without its password. Where it cannot be told which part that is, the whole address comes from the

@@ -15,6 +15,22 @@ package struct MediaServerImport: Hashable, Sendable {
         package var recordsAlways = false
         package var rotation: Duration?
         package var maxAge: Duration?
+        package var encoder = Encoder()
+        package var hasAudio = true
+    }
+
+    /// Of a camera's encoder what the media server's file told; nil for what it did not.
+    package struct Encoder: Hashable, Sendable {
+        package var preset: String?
+        /// Bits per second.
+        package var bitrate: Int?
+        package var gop: Duration?
+
+        package init(preset: String? = nil, bitrate: Int? = nil, gop: Duration? = nil) {
+            self.preset = preset
+            self.bitrate = bitrate
+            self.gop = gop
+        }
     }
 
     /// Something that a person should know about the translation.
@@ -36,6 +52,7 @@ package struct MediaServerImport: Hashable, Sendable {
 
     let name: String
     let folder: String
+    var listeners = OwnListeners()
 
     /// - Parameters:
     ///   - name: of the file, for messages.
@@ -60,12 +77,19 @@ package struct MediaServerImport: Hashable, Sendable {
     // MARK: The server
 
     private mutating func readServer(_ tree: YAMLTree) {
-        if tree["api"]?.flag ?? false {
-            api = "http://\(Self.reachable(tree["apiAddress"]?.text ?? ":9997"))"
-        } else {
+        if !(tree["api"]?.flag ?? false) {
             remark(nil, "its API is off: set api: yes in it, so that Framekeeper can keep its paths")
+        } else if tree["apiEncryption"]?.flag ?? false {
+            remark(nil, "its API is encrypted, and Framekeeper asks over plain HTTP: set apiEncryption: no in it")
+        } else {
+            api = "http://\(Self.reachable(tree["apiAddress"]?.text ?? ":9997"))"
         }
-        rtsp = "rtsp://\(Self.reachable(tree["rtspAddress"]?.text ?? ":8554"))"
+        let place = Self.reachable(tree["rtspAddress"]?.text ?? ":8554")
+        rtsp = "rtsp://\(place)"
+        listeners.places = ["rtsp": place, "rtsps": Self.reachable(tree["rtspsAddress"]?.text ?? ":8322")]
+        if let encryption = tree["rtspEncryption"]?.text, ["strict", "yes", "true"].contains(encryption) {
+            remark(nil, "its RTSP is encrypted, and workers speak plain RTSP to it: set rtspEncryption: optional in it")
+        }
         guard case .sequence(let users)? = tree["authInternalUsers"]?.content else { return }
         username =
             users.first { user in

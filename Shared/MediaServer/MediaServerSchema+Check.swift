@@ -80,9 +80,9 @@ extension MediaServerSchema {
     private static func isFit(_ text: String, isPlain: Bool, for kind: Kind) -> Bool {
         switch kind {
         case .text: true
-        // The server also takes these two from one text, `no` and the like included.
-        case .flag: isPlain && ["yes", "no", "true", "false", "on", "off", "y", "n"].contains(text.lowercased())
-        case .words(let words): words.contains(text) || (isPlain && isNo(text) && words.contains("no"))
+        case .flag: isPlain && isFlag(text)
+        // What the server turns into a flag is no word to it.
+        case .words(let words): words.contains(text) && !(isPlain && isFlag(text))
         case .integer: isPlain && Int(text) != nil
         case .number: isPlain && Double(text) != nil
         case .duration: ServerDuration.nanoseconds(text) != nil
@@ -91,5 +91,10 @@ extension MediaServerSchema {
         }
     }
 
-    private static func isNo(_ text: String) -> Bool { ["no", "false", "off"].contains(text.lowercased()) }
+    /// Without quotes, what the server turns into a flag (`internal/conf/yamlwrapper`): all in small letters, all in
+    /// capitals, or one in front.
+    private static func isFlag(_ text: String) -> Bool {
+        ["yes", "no", "true", "false", "on", "off"].contains(text.lowercased())
+            && (text.dropFirst() == text.dropFirst().lowercased() || text == text.uppercased())
+    }
 }

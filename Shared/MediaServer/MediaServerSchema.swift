@@ -139,7 +139,8 @@ package enum MediaServerSchema {
             authHTTPExclude authInternalUsers authJWTExclude webrtcICEServers2
             """
         ),
-        (.words(["no", "optional", "strict"]), "encryption rtmpEncryption rtspEncryption"),
+        // `internal/conf/encryption.go`; without quotes only two of them are words, see `isFit`.
+        (.words(["no", "false", "optional", "strict", "yes", "true"]), "encryption rtmpEncryption rtspEncryption"),
         (.list(.words(["basic", "digest"])), "authMethods rtspAuthMethods"),
         (.list(.words(["udp", "multicast", "tcp"])), "protocols rtspTransports"),
         (.list(.words(["stdout", "file", "syslog"])), "logDestinations"),

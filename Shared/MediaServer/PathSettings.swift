@@ -37,7 +37,8 @@ package struct PathSettings: Hashable, Sendable, CustomStringConvertible {
     /// for the stream, so that zero ends the publisher at once. The worker lingers longer than this after the last
     /// viewer.
     static let closeAfterSeconds: Int64 = 2
-    /// How long a source of the server's own outlives its last reader: longer than a worker takes to connect again.
+    /// How long a source of the server's own outlives its last reader: longer than a worker takes to connect again. Not
+    /// the close-after of viewing: a changed policy must not change a path.
     static let sourceCloseAfterSeconds: Int64 = 10
     private static let hookSecondsMax = 5
 
@@ -92,6 +93,16 @@ package struct PathSettings: Hashable, Sendable, CustomStringConvertible {
     /// Whether settings that were read are those of a path that this node's config-writer made.
     package static func isMade(by node: NodeID, _ values: [String: SettingValue]) -> Bool {
         values[markerKey] == .text(marker(node))
+    }
+
+    /// Whether a source of the server's own has a password in it, as far as one can tell.
+    package var hasLogin: Bool {
+        guard case .text(let source)? = values["source"], let scheme = source.firstRange(of: "://") else {
+            return false
+        }
+        let rest = source[scheme.upperBound...]
+        let isNamed = ["pass", "pwd", "token"].contains { rest.lowercased().contains($0) }
+        return isNamed || rest.prefix { !"/?#".contains($0) }.contains("@")
     }
 
     // MARK: Comparing

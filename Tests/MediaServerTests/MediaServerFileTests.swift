@@ -1,3 +1,4 @@
+import ClusterConfig
 import Domain
 import Foundation
 import MediaServer
@@ -40,6 +41,21 @@ struct MediaServerFileTests {
         // Aside files are gone.
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         #expect(!names.contains { $0.hasSuffix(".new") })
+    }
+
+    /// Its mode is its owner's affair, and stays; that a password stands there is said.
+    @Test func aPasswordThatOthersMayReadIsSaid() throws {
+        let camera = try Samples.camera("door", source: "rtsp://viewer:geheim@10.0.0.9/live", ingest: .mediaServer)
+        let door = try #require(PathSettings(camera, fleet: Samples.fleet()))
+        for (mode, isShown) in [(0o644, true), (0o640, true), (0o600, false)] as [(mode_t, Bool)] {
+            chmod(folder.path("mediamtx.yml"), mode)
+            #expect(try file.update([door], rereads: true).showsLogin == isShown)
+            #expect(try attributes("mediamtx.yml")[.posixPermissions] as? Int == Int(mode))
+        }
+        chmod(folder.path("mediamtx.yml"), 0o644)
+        #expect(try !file.update([door]).showsLogin, "nothing was written")
+        #expect(try !file.update([door, try Samples.path("front")], refused: ["door"]).showsLogin)
+        #expect(try !file.update([try Samples.path("front")]).showsLogin)
     }
 
     /// The server does not look at a second write within a second of a reload.

@@ -42,6 +42,18 @@ struct PathSettingsTests {
         #expect("\(path)" == "path door")
     }
 
+    @Test func aLoginIsSeen() throws {
+        for (source, hasLogin) in [
+            ("rtsp://viewer:secret@10.0.0.9/live", true), ("rtsp://10.0.0.9/live?user=a&password=b", true),
+            ("rtsp://10.0.0.9/user=a_Passwd=b", true), ("rtsp://10.0.0.9/cam?channel=1", false),
+            ("rtsp://10.0.0.9/me@home", false),
+        ] {
+            let camera = try Samples.camera("door", source: source, ingest: .mediaServer)
+            #expect(PathSettings(camera, fleet: Samples.fleet())?.hasLogin == hasLogin)
+        }
+        #expect(try !Samples.path("front").hasLogin)
+    }
+
     @Test func whatTheServerWritesDifferentlyIsNoDifference() throws {
         let camera = try Samples.camera("front", startTimeout: .seconds(86_395))
         let path = try #require(PathSettings(camera, fleet: Samples.fleet()))

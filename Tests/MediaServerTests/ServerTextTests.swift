@@ -30,6 +30,9 @@ struct ServerTextTests {
         "paths: &p\n  cam: &c {source: publisher}\n  other: *c\n",
         "pathDefaults: {record: no}\npaths:\n    cam:\n        runOnReady: >-\n          curl\n\n          x\n    b:\n",
         "---\napi: yes\npaths:\n  cam:\n",
+        // Words that stand for an encryption, as long as no reader of YAML takes them for a flag.
+        "rtspEncryption: \"yes\"\nrtmpEncryption: 'true'\n", "rtspEncryption: \"false\"\nencryption: 'no'\n",
+        "rtspEncryption: optional\nrtmpEncryption: strict\napi: True\nhls: NO\n",
     ]
 
     @Test(arguments: untouched) func everyForeignByteStays(_ text: String) throws {
@@ -111,6 +114,8 @@ struct ServerTextTests {
         // The server would end at these.
         "apu: yes\napi: maybe\n", "paths: [a, b]\n", "paths:\n  cam: 5\n", "readTimeout: 10\n",
         "paths:\n  cam:\n    record: often\n",
+        "rtspEncryption: no\n", "rtspEncryption: Yes\n", "rtmpEncryption: false\n", "rtspEncryption: \"off\"\n",
+        "api: \"yes\"\n", "api: y\n", "api: yEs\n",
         "api: yes\napi: no\n", "pathDefaults:\n  maxReaders: many\n",
         // Nobody could say what our paths would mean there.
         "paths: *p\n", "x-a: &p {cam: {}}\npaths: *p\n", "{api: yes}\n", "api: yes\n...\n",
