@@ -1,5 +1,6 @@
 package import BusContract
 package import Domain
+package import Logging
 
 /// What a service hears from its client: one stream, read by the service's one loop.
 package enum BusInput: Sendable {
@@ -58,6 +59,21 @@ package struct InboundMessage: Sendable, Hashable {
             return (address, .success(try BusCodec.decode(type, from: payload)))
         } catch {
             return (address, .failure(error))
+        }
+    }
+
+    /// The message as an `M`, for those who have no use for a wrong one.
+    /// - Returns: nil if the topic is another message's, for the empty payload of a retained state that is taken back,
+    ///   and, after a line in the log, for a payload that is no `M`.
+    package func decoded<M: BusMessage>(
+        _ type: M.Type, orLogTo logger: Logger
+    ) -> (address: M.Address, stamped: Stamped<M>)? {
+        guard !payload.isEmpty, let (address, result) = decoded(type) else { return nil }
+        switch result {
+        case .success(let stamped): return (address, stamped)
+        case .failure(let error):
+            logger.warning("unreadable", metadata: ["topic": "\(topic)", "reason": "\(error)"])
+            return nil
         }
     }
 }

@@ -20,7 +20,7 @@ struct ConfigWriterWaitTests {
 
     private func beginWaiting(_ fixture: Fixture) async throws {
         say(.recording, fixture)
-        try fixture.start()
+        try await fixture.start()
         try await fixture.says("revision 1 is in force") { $0.revision == 1 && $0.valid }
         _ = try await fixture.ask("VALIDATE")
         try fixture.write(Fixture.text(preroll: 2))

@@ -218,6 +218,66 @@ struct DemandTests {
         #expect(core.requests == [Self.stop])
     }
 
+    /// Until nobody can count, and the server still relays: its API alone is refused.
+    private mutating func loseTheAPI() {
+        core.handle(.viewingReported(Self.front, .active, isLeased: true))
+        core.wake()
+        core.fail(.denied)
+    }
+
+    /// Renewals until `limit` is over.
+    private mutating func starts(within limit: Duration) -> Int {
+        let begin = core.now
+        var count = 0
+        while core.now - begin < limit {
+            core.wake()
+            count += core.requests.filter { $0 == Self.start }.count
+            if core.isLooking { core.fail(.denied) }
+        }
+        return count
+    }
+
+    @Test mutating func whoJoinsWhileNobodyCanCountHasALease() {
+        beginWatched()
+        loseTheAPI()
+        core.handle(.undemanded(Self.front))
+        #expect(core.requests == [Self.stop])
+        // It lingers, and somebody comes.
+        core.handle(.viewingReported(Self.front, .active, isLeased: false))
+        core.handle(.readerCame(Self.front))
+        #expect(core.requests == [Self.start])
+        core.handle(.viewingReported(Self.front, .active, isLeased: true))
+        // No hook tells of the end; nobody is believed in for ever.
+        #expect((50...70).contains(starts(within: .seconds(3600))))
+        #expect(starts(within: .seconds(3600)) == 0)
+    }
+
+    @Test mutating func whoCameBetweenTheLastCountAndItsLossHasALease() {
+        begin()
+        core.handle(.viewingReported(Self.front, .active, isLeased: false))
+        core.handle(.readerCame(Self.front))
+        core.wake()
+        core.fail(.denied)
+        #expect(core.requests == [Self.start])
+    }
+
+    /// The hook that tells of the end may have been lost with this service's last life.
+    @Test mutating func aLeaseOfAnEarlierLifeEndsAlsoWhereNobodyCanCount() {
+        begin()
+        loseTheAPI()
+        #expect((50...70).contains(starts(within: .seconds(3600))))
+        #expect(starts(within: .seconds(3600)) == 0)
+    }
+
+    /// Whom a hook told of, a hook will tell of again.
+    @Test mutating func whoWasToldOfIsKeptHoweverLongNobodyCanCount() {
+        beginWatched()
+        loseTheAPI()
+        #expect((200...280).contains(starts(within: .seconds(4 * 3600))))
+        core.handle(.undemanded(Self.front))
+        #expect(core.requests == [Self.stop])
+    }
+
     @Test mutating func aPulledPathHasNoLease() {
         core.configure(kind: .pulled)
         core.look(viewers: 3, standings: ["front": .equal])

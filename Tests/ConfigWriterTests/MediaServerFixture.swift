@@ -24,8 +24,14 @@ final class MediaServerFixture: Sendable {
     private let worker: StandInWorker
 
     /// The server is made and not started.
-    /// - Parameter workerPublishes: false where a test has a publisher of its own, which a second one would cut off.
-    init(_ server: MediaServerProcess, workerPublishes: Bool = true) async throws {
+    /// - Parameters:
+    ///   - workerPublishes: false where a test has a publisher of its own, which a second one would cut off.
+    ///   - workerAnswers: false for one that takes its time.
+    ///   - startsKeeper: false where the test does.
+    init(
+        _ server: MediaServerProcess, workerPublishes: Bool = true, workerAnswers: Bool = true,
+        startsKeeper: Bool = true
+    ) async throws {
         self.server = server
         hookPort = try MosquittoBroker.freePort()
         let broker = InMemoryBroker()
@@ -42,17 +48,17 @@ final class MediaServerFixture: Sendable {
         heard = BusRecorder(tester)
         let keeper = MediaServerKeeper(node: Self.node, bus: bus, logger: logger)
         self.keeper = keeper
-        worker = StandInWorker(client("worker"), workerPublishes ? server : nil)
+        worker = StandInWorker(client("worker"), workerPublishes ? server : nil, answers: workerAnswers)
         bus.subscribe(keeper.subscriptions)
         pump = Task { [bus] in
-            for await input in bus.inputs { if case .message(let message) = input { keeper.take(message) } }
+            for await input in bus.inputs { if case .message(let message) = input { await keeper.take(message) } }
         }
         tester.subscribe([MediaServerState.template, ViewingState.template])
         bus.start()
         tester.start()
         let heard = heard
         try await eventually("the tester is connected") { heard.connects == 1 }
-        keeper.start()
+        if startsKeeper { keeper.start() }
     }
 
     func stop() async {
@@ -116,6 +122,8 @@ final class MediaServerFixture: Sendable {
     }
 
     var isLeased: Bool { worker.isLeased }
+    /// Leases that the worker was asked for, renewals included.
+    var starts: Int { worker.starts }
     /// Leases that the worker was asked to end.
     var stops: Int { worker.stops }
 }
@@ -124,6 +132,7 @@ final class MediaServerFixture: Sendable {
 private final class StandInWorker: Sendable {
     private struct State {
         var publishers: [CameraID: ChildProcess] = [:]
+        var starts = 0
         var stops = 0
     }
 
@@ -135,7 +144,7 @@ private final class StandInWorker: Sendable {
     private let client: BusClient
     private let loop: Task<Void, Never>
 
-    init(_ client: BusClient, _ server: MediaServerProcess?) {
+    init(_ client: BusClient, _ server: MediaServerProcess?, answers: Bool) {
         self.client = client
         let holding = holding
         client.subscribe([ViewingCommand.template])
@@ -149,6 +158,7 @@ private final class StandInWorker: Sendable {
                 holding.state.withLock { state in
                     switch command {
                     case .start:
+                        state.starts += 1
                         if state.publishers[camera] == nil {
                             state.publishers[camera] = try? server?.publish(camera.rawValue)
                         }
@@ -158,7 +168,7 @@ private final class StandInWorker: Sendable {
                     }
                 }
                 let result = ViewingResult(camera: camera, state: .starting)
-                if let address = request.reply {
+                if answers, let address = request.reply {
                     client.reply(Reply(ok: result, requestID: request.requestID), to: address)
                 }
             }
@@ -166,6 +176,7 @@ private final class StandInWorker: Sendable {
     }
 
     var isLeased: Bool { holding.state.withLock { !$0.publishers.isEmpty } }
+    var starts: Int { holding.state.withLock { $0.starts } }
     var stops: Int { holding.state.withLock { $0.stops } }
 
     func stop() async {

@@ -43,11 +43,15 @@ struct MediaServerHistoryTests {
 /// and dies.
 struct World {
     enum Happening: CaseIterable {
-        case viewerComes, viewerLeaves, publisherIsLost, settingsDrift, serverDies, serverHangs, serverReturns
-        case fileIsReloaded, hookIsCalled, hookIsTakenBack, timePasses
+        case viewerComes, viewerLeaves, publisherIsLost, settingsDrift, serverDies, serverHangs, apiIsRefused
+        case serverReturns, fileIsReloaded, hookIsCalled, hookIsTakenBack, timePasses
     }
 
-    private enum Server: Equatable { case up, down, hanging }
+    /// `refusing`: its API; it relays and calls its hooks.
+    private enum Server: Equatable {
+        case up, down, hanging, refusing
+        var relays: Bool { self == .up || self == .refusing }
+    }
     private enum Standing { case missing, equal, differs }
 
     private static let front = CameraID(unchecked: "front")
@@ -63,6 +67,10 @@ struct World {
     private var isPublished = false
     private var viewers = 0
     private var isLeased = false
+    /// The close-after of the worker, which goes on publishing.
+    private var lingersUntil: MonotonicTime?
+    /// The worker's last word of it.
+    private var isToldPublished = false
 
     private var looks: [MonotonicTime] = []
     private var looksWithoutLease = 0
@@ -78,10 +86,11 @@ struct World {
         let before = server
         switch happening {
         case .viewerComes:
-            guard server == .up else { break }
+            guard server.relays else { break }
             if isPublished { viewers += 1 }
             handle(isPublished ? .readerCame(Self.front) : .demanded(Self.front))
         case .viewerLeaves: viewers = max(0, viewers - 1)
+        case .apiIsRefused: if server == .up { server = .refusing }
         case .publisherIsLost: (isPublished, viewers) = (false, 0)
         case .settingsDrift: if standing == .equal { standing = .differs }
         case .serverDies: (server, standing, isPublished, viewers, actsAt) = (.down, .missing, false, 0, nil)
@@ -89,9 +98,9 @@ struct World {
         case .serverReturns:
             if server == .down { life += 1 }
             server = .up
-        case .fileIsReloaded: if server == .up { (standing, isPublished, viewers) = (.missing, false, 0) }
-        case .hookIsCalled: if server == .up { handle(.demanded(Self.front)) }
-        case .hookIsTakenBack: if server == .up, viewers == 0 { handle(.undemanded(Self.front)) }
+        case .fileIsReloaded: if server.relays { (standing, isPublished, viewers) = (.missing, false, 0) }
+        case .hookIsCalled: if server.relays { handle(.demanded(Self.front)) }
+        case .hookIsTakenBack: if server.relays, viewers == 0 { handle(.undemanded(Self.front)) }
         case .timePasses: pass(.seconds(7))
         }
         if server != before { looks = [] }
@@ -125,9 +134,17 @@ struct World {
             self.actsAt = nil
             standing = .equal
         }
+        if isLeased { lingersUntil = nil }
+        if let lingersUntil, lingersUntil <= now {
+            self.lingersUntil = nil
+            if viewers > 0, server.relays { broken.append("(e) the stream is closed under \(viewers) viewers") }
+        }
         // The worker publishes while it is leased and the server takes it.
-        isPublished = isLeased && server != .down && standing != .missing
+        isPublished = (isLeased || lingersUntil != nil) && server != .down && standing != .missing
         if !isPublished { viewers = 0 }
+        guard isPublished != isToldPublished else { return }
+        isToldPublished = isPublished
+        handle(.viewingReported(Self.front, isPublished ? .active : .starting, isLeased: isLeased))
     }
 
     private mutating func handle(_ event: MediaServerEvent) {
@@ -147,7 +164,8 @@ struct World {
             isLeased = true
             return [.leaseAnswered(Self.front, nil), .viewingReported(Self.front, .starting, isLeased: true)]
         case .stopViewing:
-            if viewers > 0, server == .up { broken.append("a lease is ended under \(viewers) viewers") }
+            if viewers > 0, server.relays { broken.append("a lease is ended under \(viewers) viewers") }
+            if isLeased { lingersUntil = now + .seconds(20) }
             isLeased = false
             return [.leaseAnswered(Self.front, nil), .viewingReported(Self.front, .off, isLeased: false)]
         case .wake(let time):
@@ -166,6 +184,8 @@ struct World {
                 .failure(MediaServerFailure(.unreachable, CodedError(.mediaServerUnavailable, "refused"))))
         case .hanging:
             return .looked(.failure(MediaServerFailure(.silent, CodedError(.mediaServerUnavailable, "silent"))))
+        case .refusing:
+            return .looked(.failure(MediaServerFailure(.denied, CodedError(.mediaServerUnavailable, "denied"))))
         case .up: break
         }
         looksWithoutLease = viewers > 0 && !isLeased ? looksWithoutLease + 1 : 0
@@ -203,7 +223,7 @@ struct World {
     /// A server that is away is asked at most a few times a second, one that hangs once in a while.
     private mutating func check(looks moment: MonotonicTime) {
         looks = looks.filter { moment - $0 < .seconds(10) } + [moment]
-        let limit = server == .up ? 60 : server == .down ? 20 : 3
+        let limit = server == .up ? 60 : server == .hanging ? 3 : 20
         if looks.count > limit { broken.append("(d) \(looks.count) looks in 10 s, the server is \(server)") }
     }
 }

@@ -3,6 +3,7 @@ import BusContract
 import ClusterConfig
 import ConfigWriterShell
 import Domain
+import Foundation
 import MediaServer
 import TestSupport
 import Testing
@@ -50,6 +51,23 @@ struct MediaServerKeeperTests {
         _ = try await look(fixture)
         let changes = server.log.split(separator: "\n").count { $0.contains("configuration (API request)") }
         #expect(changes == 1)
+        await fixture.stop()
+    }
+
+    /// What the bus brings waits for its turn: it costs neither a configuration nor an answer of the server.
+    @Test func aFloodOfMessagesPushesNothingOut() async throws {
+        let fixture = try await MediaServerFixture(try MediaServerProcess(), startsKeeper: false)
+        try await fixture.server.start()
+        let keeper = fixture.keeper
+        keeper.configure(fixture.settings(), cameras: try fixture.cameras(["front"]))
+        let flood = Task {
+            for _ in 0..<20_000 {
+                await keeper.take(InboundMessage(topic: "cameras/front/stream", payload: [], isRetained: false))
+            }
+        }
+        keeper.start()
+        await flood.value
+        try await fixture.waitUntilSet(["front"])
         await fixture.stop()
     }
 
@@ -156,6 +174,24 @@ struct MediaServerKeeperTests {
         await fixture.stop()
     }
 
+    /// A camera that may take long to start is not asked for again before it had its time.
+    @Test func aWorkerHasTheCamerasOwnTimeToAnswer() async throws {
+        let fixture = try await MediaServerFixture(
+            try MediaServerProcess(), workerPublishes: false, workerAnswers: false)
+        try await fixture.server.start()
+        fixture.keeper.configure(
+            fixture.settings(), cameras: try fixture.cameras(["front"], startTimeout: .seconds(30)))
+        try await fixture.waitUntilSet(["front"], startTimeout: .seconds(30))
+        let reader = try fixture.server.read("front")
+        try await eventually("the lease is asked for") { fixture.starts == 1 }
+        let asked = ContinuousClock.now
+        // Longer than the start timeout of a camera that is given none.
+        try await eventually("some time has passed") { ContinuousClock.now - asked > .seconds(13) }
+        #expect(fixture.starts == 1)
+        reader.kill()
+        await fixture.stop()
+    }
+
     @Test func theFileStandsInForAnAPIThatRefusesAndNothingIsMadeTwice() async throws {
         let server = try MediaServerProcess(paths: "  mine: {source: publisher}\n", user: ("keeper", "geheim"))
         let fixture = try await MediaServerFixture(server)
@@ -179,6 +215,36 @@ struct MediaServerKeeperTests {
         try await fixture.waitForState("it is back at the API") { $0.mode == .api && $0.reachable && $0.error == nil }
         #expect(try server.folder.bytes("mediamtx.yml") == written)
         #expect(try await fixture.client.pathConfigurations().map(\.name).sorted() == ["front", "mine"])
+        #expect(server.isRunning)
+        await fixture.stop()
+    }
+
+    /// As it is installed: the API is off, and the operator turns it on while cameras are watched through the file.
+    @Test func anAPIThatIsTurnedOnEndsTheFallback() async throws {
+        let server = try MediaServerProcess(paths: "  mine: {source: publisher}\n", isAPIOn: false)
+        let fixture = try await MediaServerFixture(server)
+        try await server.start(isAPIOn: false)
+        fixture.keeper.configure(fixture.settings(hasFile: true), cameras: try fixture.cameras(["front"]))
+        try await fixture.waitForState("it goes to the file", within: .seconds(60)) { $0.mode == .static }
+        func file() throws -> String { String(decoding: try server.folder.bytes("mediamtx.yml"), as: UTF8.self) }
+        try await eventually("the file is written") { try file().contains("/v1/demand/front") }
+        let reader = try server.read("front")
+        try await eventually("the reader is served", within: .seconds(30)) {
+            server.log.contains("is reading from path 'front'")
+        }
+        #expect(fixture.isLeased)
+        // What the operator does with an editor; the server overlooks a write that follows a reload too soon.
+        let text = try file().replacing("api: no ", with: "api: yes ")
+        try await eventually("the server reads it", within: .seconds(30)) {
+            try Data(text.utf8).write(to: URL(filePath: server.configPath), options: .atomic)
+            return (try? await fixture.client.info()) != nil
+        }
+        try await fixture.waitForState("it is back at the API", within: .seconds(60)) {
+            $0.mode == .api && $0.reachable && $0.error == nil
+        }
+        #expect(try file() == text)
+        #expect(try await fixture.client.pathConfigurations().map(\.name).sorted() == ["front", "mine"])
+        reader.kill()
         #expect(server.isRunning)
         await fixture.stop()
     }

@@ -80,18 +80,3 @@ package struct Breaker: Hashable, Sendable {
         state = .open(attempt: attempt, until: now + backoff.delay(attempt: attempt, chance: chance))
     }
 }
-
-/// A small generator of pseudo-random numbers with its state in view (Steele, Lea and Flood, 2014): the Core's waits
-/// are spread and still follow from its seed.
-struct BreakerChance: Hashable, Sendable {
-    var state: UInt64
-
-    /// 0..<1.
-    mutating func draw() -> Double {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Double((mixed ^ (mixed >> 31)) >> 11) * 0x1p-53
-    }
-}

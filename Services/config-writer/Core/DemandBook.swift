@@ -3,10 +3,12 @@ internal import Domain
 
 /// Who watches at the media server, as a lease of the holder `mediamtx` on each camera that is watched. Pure.
 ///
-/// The server tells of a reader only if nobody published when it came; everyone else is found by counting. Readers that
-/// it keeps waiting are counted by nobody. So: a hook takes the lease, every count confirms or ends it, and where the
-/// count cannot be trusted (nobody publishes, the server does not answer) the lease is kept for as long as a reader
-/// could be waiting, and no longer: until somebody publishes again, if the publisher was lost under its readers.
+/// The server tells when somebody waits for a publisher, when the last of those who came so has left, and when somebody
+/// begins to read; it tells of no other leaving. Readers that it keeps waiting are counted by nobody. So: a hook takes
+/// the lease, every count confirms or ends it, and where the count cannot be trusted (nobody publishes, the server does
+/// not answer) the lease is kept for as long as a reader could be waiting, and no longer: until somebody publishes
+/// again, if the publisher was lost under its readers. While nobody can count, who has begun to read has a lease too,
+/// for `uncountedMax` if no hook is going to tell of the end.
 ///
 /// Invariants: viewers that were counted have a lease; a lease that no viewer and no wait justifies ends; commands to a
 /// worker are at least `retryPause` apart unless what they ask for changed.
@@ -21,6 +23,8 @@ struct DemandBook: Hashable, Sendable {
     static let retryPause: Duration = .seconds(1)
     /// After a refusal, or where no worker answers.
     static let again = Backoff(first: retryPause, most: .seconds(30), jitter: 0)
+    /// How long a reader of whom nothing more is heard is believed in.
+    static let uncountedMax: Duration = .seconds(3600)
     /// A worker's state that is older than the last command does not speak of it.
     static let answerMax: Duration = .seconds(5)
 
@@ -42,8 +46,12 @@ struct DemandBook: Hashable, Sendable {
         /// Until then a reader may be waiting whom nobody can count.
         var waitsUntil: MonotonicTime?
         var quietLooks = 0
-        /// Somebody watched when it was counted last.
+        /// Somebody watched when it was counted last, or has begun to since.
         var isWatched = false
+        /// When somebody was last known to watch; nil: never.
+        var knownAt: MonotonicTime?
+        /// A hook has told of the demand, and a hook will tell of its end.
+        var isTold = false
         /// Somebody has published since the demand.
         var wasPublished = false
         /// The publisher was lost while it had readers: one who came back may be on hold for as long as nobody
@@ -86,6 +94,7 @@ struct DemandBook: Hashable, Sendable {
         demand.waitsUntil = now + demand.patience + Self.holdMargin
         demand.quietLooks = 0
         demand.wantsVerdict = false
+        demand.isTold = true
         // In a new cycle everyone on hold is told when its time is over.
         (demand.wasPublished, demand.mayHold) = (false, false)
         guard demand.lease.map({ now - $0.askedAt >= Self.retryPause }) ?? true else { return [] }
@@ -102,6 +111,16 @@ struct DemandBook: Hashable, Sendable {
         }
         demand.wantsVerdict = true
         return []
+    }
+
+    /// Somebody has begun to read what is published.
+    mutating func readerCame(_ camera: CameraID, canCount: Bool, at now: MonotonicTime) -> [Step] {
+        guard var demand = demands[camera] else { return [] }
+        defer { demands[camera] = demand }
+        demand.isWatched = true
+        demand.knownAt = now
+        demand.quietLooks = 0
+        return canCount ? [] : keep(&demand, of: camera, at: now)
     }
 
     // MARK: What is counted
@@ -123,6 +142,7 @@ struct DemandBook: Hashable, Sendable {
         if path.ready || path.viewers > 0 { (demand.wasPublished, demand.mayHold) = (true, false) }
         if path.viewers > 0 {
             demand.isWatched = true
+            demand.knownAt = now
             demand.quietLooks = 0
             demand.waitsUntil = nil
             return keep(&demand, of: camera, at: now)
@@ -139,6 +159,7 @@ struct DemandBook: Hashable, Sendable {
         for (camera, demand) in demands {
             if demand.isWatched { demands[camera]?.waitsUntil = now + demand.patience + Self.holdMargin }
             demands[camera]?.isWatched = false
+            demands[camera]?.isTold = false
             demands[camera]?.wasPublished = false
             demands[camera]?.mayHold = false
         }
@@ -173,6 +194,7 @@ struct DemandBook: Hashable, Sendable {
         if isPublished { demand.wasPublished = true }
         if isLeased, demand.lease == nil, demand.stoppedAt.map({ now - $0 > Self.answerMax }) ?? true {
             // Of an earlier life of this service; the counts decide.
+            demand.knownAt = now
             demand.lease = Lease(askedAt: now, endsAt: now + Self.leaseDuration, renewAt: now + Self.renewal)
         } else if !isLeased, let lease = demand.lease, now - lease.askedAt > Self.answerMax {
             demand.lease = nil
@@ -194,7 +216,7 @@ struct DemandBook: Hashable, Sendable {
     // MARK: What is due by time alone
 
     /// - Parameter canCount: false while the server does not answer. Then a lease goes on as long as its worker can
-    ///   publish: a viewer who sees the picture must not lose it because nobody can count.
+    ///   publish and somebody may be watching: who sees the picture must not lose it because nobody can count.
     mutating func settle(canCount: Bool, at now: MonotonicTime) -> [Step] {
         demands.keys.sorted().flatMap { camera -> [Step] in
             guard var demand = demands[camera] else { return [] }
@@ -206,8 +228,10 @@ struct DemandBook: Hashable, Sendable {
             }
             let isWaiting = demand.mayHold || demand.waitsUntil.map { $0 > now } ?? false
             if isWaiting, demand.lease == nil { return keep(&demand, of: camera, at: now) }
-            guard !canCount, demand.lease != nil, demand.isPublished || isWaiting else { return [] }
-            return keep(&demand, of: camera, at: now)
+            guard !canCount else { return [] }
+            let isKnown = demand.isTold || demand.knownAt.map { now - $0 < Self.uncountedMax } ?? false
+            let isWatched = demand.isPublished && isKnown && (demand.lease != nil || demand.isWatched)
+            return isWatched || isWaiting && demand.lease != nil ? keep(&demand, of: camera, at: now) : []
         }
     }
 
@@ -237,6 +261,7 @@ struct DemandBook: Hashable, Sendable {
     private func end(_ demand: inout Demand, of camera: CameraID, at now: MonotonicTime) -> [Step] {
         demand.quietLooks = 0
         (demand.wasPublished, demand.mayHold) = (false, false)
+        (demand.isWatched, demand.isTold) = (false, false)
         guard demand.lease != nil else { return [] }
         demand.stoppedAt = now
         demand.lease = nil

@@ -100,7 +100,7 @@ extension MediaServerCore {
         let isNew = self.failure?.error != failure.error
         self.failure = failure
         refusedSince = refusedSince ?? now
-        breaker.failed(failure.kind, at: now, chance: chance.draw())
+        breaker.failed(failure.kind, at: now, chance: chance.unit())
         lookAt = now
         wantsEverything = true
         (traffic, readers, arrivalsInLook) = ([:], [:], [])

@@ -48,7 +48,7 @@ package struct MediaServerCore: Hashable, Sendable {
     var breaker = Breaker()
     var book = PathBook()
     var demand = DemandBook()
-    var chance: BreakerChance
+    var chance: SplitMix64
     var operation: Operation?
 
     var mode = MediaServerState.Mode.api
@@ -96,7 +96,7 @@ package struct MediaServerCore: Hashable, Sendable {
     /// - Parameter seed: random, drawn once per process; the spread of retries comes from it.
     package init(node: NodeID, seed: UInt64) {
         self.node = node
-        chance = BreakerChance(state: seed)
+        chance = SplitMix64(state: seed)
     }
 
     package mutating func handle(_ event: MediaServerEvent, at now: MonotonicTime) -> [MediaServerEffect] {
@@ -117,7 +117,7 @@ package struct MediaServerCore: Hashable, Sendable {
             // Who has just begun is in no count, and must not be cut off by a change that the count allowed.
             isCountFresh = false
             if demand.knows(camera) { arrivals.insert(camera) }
-            effects = []
+            effects = demand.readerCame(camera, canCount: canCount(at: now), at: now).map(MediaServerEffect.init)
         case .leaseAnswered(let camera, let error):
             demand.answered(camera, error, at: now)
             effects = []

@@ -160,34 +160,22 @@ package struct ConfigWriter {
             await take(.statesKnown, &state)
         } else if ConfigCommand.address(from: message.topic) != nil {
             await commanded(message, &state)
-        } else if let (camera, recording) = read(message, RecordingState.self) {
+        } else if let (camera, recording) = message.decoded(RecordingState.self, orLogTo: logger) {
             await take(
                 .recordingReported(camera, RecordingWord(recording.message), number: recording.seq), &state)
             clear(state.retirement.stateReported(camera))
-        } else if let (camera, word) = read(message, CameraAvailability.self) {
+        } else if let (camera, word) = message.decoded(CameraAvailability.self, orLogTo: logger) {
             let isOnline = word.message == .online
             await take(.workerReported(camera, isOnline: isOnline), &state)
             clear(state.retirement.availabilityReported(camera, isOnline: isOnline))
-        } else if let (camera, settings) = read(message, CameraConfigState.self) {
+        } else if let (camera, settings) = message.decoded(CameraConfigState.self, orLogTo: logger) {
             clear(state.retirement.settingsReported(camera, node: settings.message.node))
-        } else if let (camera, _) = read(message, RotationState.self) {
+        } else if let (camera, _) = message.decoded(RotationState.self, orLogTo: logger) {
             clear(state.retirement.stateReported(camera))
-        } else if let (worker, _) = read(message, ServiceState.self),
+        } else if let (worker, _) = message.decoded(ServiceState.self, orLogTo: logger),
             let camera = CameraID(rawValue: worker.instance.rawValue)
         {
             clear(state.retirement.stateReported(camera))
-        }
-    }
-
-    /// Nil for another message's topic and, after a line in the log, for a payload that is none.
-    private func read<M: BusMessage>(_ message: InboundMessage, _ type: M.Type) -> (M.Address, Stamped<M>)? {
-        // A retained state that is taken back is an empty payload.
-        guard !message.payload.isEmpty, let (address, result) = message.decoded(type) else { return nil }
-        switch result {
-        case .success(let stamped): return (address, stamped)
-        case .failure(let error):
-            logger.warning("unreadable", metadata: ["topic": "\(message.topic)", "reason": "\(error)"])
-            return nil
         }
     }
 
@@ -207,7 +195,7 @@ package struct ConfigWriter {
         do throws(CodedError) {
             command = try request.command(ConfigCommand.self)
         } catch {
-            logger.info("command refused", metadata: ["reason": "\(error)"])
+            logger.notice("command refused", metadata: ["reason": "\(error)"])
             let token = state.desk.token(for: request)
             return state.desk.refuse(token, error, on: bus)
         }
@@ -290,7 +278,7 @@ extension ConfigWriter {
             bus.publish(message, to: FleetAddress())
         case .reply(let token, let result): state.desk.accept(token, result, on: bus)
         case .refuse(let token, let error, let result):
-            logger.info("command refused", metadata: ["reason": "\(error)"])
+            logger.notice("command refused", metadata: ["reason": "\(error)"])
             state.desk.refuse(token, error, result, on: bus)
         case .wake(let time):
             state.timer?.cancel()

@@ -60,12 +60,8 @@ package struct ConfigWriterReader: Sendable {
 }
 
 extension ConfigText {
-    /// Length and FNV-1a, 64 bits: a short stable name, not a protection.
-    package init(_ bytes: [UInt8]) {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        self.init("\(bytes.count)-\(String(hash, radix: 16))")
-    }
+    /// Its length and digest.
+    package init(_ bytes: [UInt8]) { self.init("\(bytes.count)-\(FNV1a.digest(bytes))") }
 }
 
 extension ConfigFacts {

@@ -22,16 +22,12 @@ package final class MediaServerKeeper: ConfigWriterCompanion {
         case message(InboundMessage)
     }
 
-    /// More than comes in while one input is handled; beyond it the oldest are dropped, and the next look finds out.
-    static let inputsMax = 4096
-
     private let node: NodeID
     private let topicRoot: String
     private let bus: BusClient
     private let logger: Logger
     private let endpoint: DemandEndpoint
-    private let inputs: AsyncStream<Input>
-    private let feed: AsyncStream<Input>.Continuation
+    private let inbox = Inbox<Input>()
     private let loop = Mutex<Task<Void, Never>?>(nil)
 
     package init(node: NodeID, topicRoot: String = "framekeeper", bus: BusClient, logger: Logger) {
@@ -39,16 +35,13 @@ package final class MediaServerKeeper: ConfigWriterCompanion {
         self.topicRoot = topicRoot
         self.bus = bus
         self.logger = logger
-        let (inputs, feed) = AsyncStream.makeStream(of: Input.self, bufferingPolicy: .bufferingNewest(Self.inputsMax))
-        self.inputs = inputs
-        self.feed = feed
         endpoint = DemandEndpoint(
             now: { ServiceClock.now().monotonic }, logger: logger,
-            feed: { verb, camera in
+            feed: { [inbox] verb, camera in
                 switch verb {
-                case .demand: feed.yield(.happened(.demanded(camera)))
-                case .undemand: feed.yield(.happened(.undemanded(camera)))
-                case .read: feed.yield(.happened(.readerCame(camera)))
+                case .demand: inbox.put(.happened(.demanded(camera)))
+                case .undemand: inbox.put(.happened(.undemanded(camera)))
+                case .read: inbox.put(.happened(.readerCame(camera)))
                 }
             })
     }
@@ -62,19 +55,19 @@ package final class MediaServerKeeper: ConfigWriterCompanion {
 
     /// At the start and after each applied configuration; also before `start`. `cameras` may hold those of other nodes.
     package func configure(_ settings: MediaServerSettings?, cameras: [CameraConfiguration]) {
-        feed.yield(.configured(settings, cameras.filter { $0.node == node }))
+        inbox.put(.configured(settings, cameras.filter { $0.node == node }))
     }
 
-    /// A message that came in on one of the subscriptions; others are ignored.
-    package func take(_ message: InboundMessage) { feed.yield(.message(message)) }
+    /// A message that came in on one of the subscriptions; others are ignored. Waits while many stand before it.
+    package func take(_ message: InboundMessage) async { await inbox.offer(.message(message)) }
 
     package func start() {
         loop.withLock { loop in
             guard loop == nil else { return }
-            loop = Task { [node, topicRoot, bus, logger, endpoint, inputs, feed] in
+            loop = Task { [node, topicRoot, bus, logger, endpoint, inbox] in
                 var work = MediaServerWork(
-                    node: node, topicRoot: topicRoot, bus: bus, logger: logger, endpoint: endpoint, feed: feed)
-                for await input in inputs { work.take(input, at: ServiceClock.now()) }
+                    node: node, topicRoot: topicRoot, bus: bus, logger: logger, endpoint: endpoint, inbox: inbox)
+                while let input = await inbox.next() { work.take(input, at: ServiceClock.now()) }
                 work.stop()
             }
         }
@@ -82,7 +75,7 @@ package final class MediaServerKeeper: ConfigWriterCompanion {
 
     /// Leases stay: they end by themselves, or the next start finds them. Cannot be started again.
     package func stop() async {
-        feed.finish()
+        inbox.end()
         await loop.withLock({ $0 })?.value
         await endpoint.stop()
     }

@@ -30,6 +30,11 @@ extension MediaServerFile.Report {
     func log(_ path: String, to logger: Logger) {
         guard isWritten else { return }
         logger.info("media server's file written", metadata: ["file": "\(path)"])
+        if showsLogin {
+            logger.warning(
+                "others may read the media server's file, which has cameras' passwords in it",
+                metadata: ["file": "\(path)"])
+        }
         if let backup { logger.info("its original is kept", metadata: ["file": "\(backup)"]) }
         if !replaced.isEmpty {
             logger.warning(

@@ -22,6 +22,7 @@ struct MediaServerWork {
         var configurations: [PathConfiguration]?
     }
 
+    /// Of a camera that is not configured any more: its lease is only to be ended.
     static let leaseAnswerMax: Duration = .seconds(10)
 
     private struct Asker {
@@ -34,11 +35,13 @@ struct MediaServerWork {
     private let bus: BusClient
     private let logger: Logger
     private let endpoint: DemandEndpoint
-    private let feed: AsyncStream<MediaServerKeeper.Input>.Continuation
+    private let inbox: Inbox<MediaServerKeeper.Input>
 
     private var core: MediaServerCore
     private var settings: MediaServerSettings?
     private var wanted: [String: PathSettings] = [:]
+    /// How long a worker may think before it says that a camera does not start.
+    private var answerTimes: [CameraID: Duration] = [:]
     private var client: MediaServerClient?
     /// Of the client; an answer of an earlier one says nothing of this one.
     private var generation = 0
@@ -49,14 +52,14 @@ struct MediaServerWork {
 
     init(
         node: NodeID, topicRoot: String, bus: BusClient, logger: Logger, endpoint: DemandEndpoint,
-        feed: AsyncStream<MediaServerKeeper.Input>.Continuation
+        inbox: Inbox<MediaServerKeeper.Input>
     ) {
         self.node = node
         self.topicRoot = topicRoot
         self.bus = bus
         self.logger = logger
         self.endpoint = endpoint
-        self.feed = feed
+        self.inbox = inbox
         core = MediaServerCore(node: node, seed: UInt64.random(in: .min ... .max))
     }
 
@@ -91,6 +94,7 @@ struct MediaServerWork {
         }
         self.settings = settings
         wanted = [:]
+        answerTimes = [:]
         guard let settings else {
             endpoint.configure(nil, cameras: [])
             return .configured(nil)
@@ -100,10 +104,11 @@ struct MediaServerWork {
         for camera in cameras {
             guard let path = PathSettings(camera, fleet: fleet) else { continue }
             wanted[path.name] = path
+            let patience = camera.lifecycle.viewing.startTimeout + PathSettings.workerAllowance
+            answerTimes[camera.id] = patience
             wish.paths[path.name] = PathWish(
                 camera: camera.id, kind: camera.ingest == .mediaServer ? .pulled : .published,
-                startTimeout: camera.lifecycle.viewing.startTimeout + PathSettings.workerAllowance,
-                settings: path.values.hashValue)
+                startTimeout: patience, settings: path.values.hashValue)
         }
         let published = wish.paths.values.filter { $0.kind == .published }.map(\.camera)
         endpoint.configure(settings.publish == .never ? nil : settings.hookListen, cameras: Set(published))
@@ -151,13 +156,13 @@ struct MediaServerWork {
         if let address = MediaServerCommand.address(from: message.topic) {
             return address == node ? commanded(message) : nil
         }
-        if let (camera, state) = read(message, StreamState.self) {
-            let isRunning = state.state != .idle && state.state != .failed
-            return .streamReported(camera, state.leases, isRunning: isRunning)
+        if let (camera, state) = message.decoded(StreamState.self, orLogTo: logger) {
+            let isRunning = state.message.state != .idle && state.message.state != .failed
+            return .streamReported(camera, state.message.leases, isRunning: isRunning)
         }
-        if let (camera, state) = read(message, ViewingState.self) {
-            let isLeased = state.leases.contains { $0.holder == .mediaServer }
-            return .viewingReported(camera, state.state, isLeased: isLeased)
+        if let (camera, state) = message.decoded(ViewingState.self, orLogTo: logger) {
+            let isLeased = state.message.leases.contains { $0.holder == .mediaServer }
+            return .viewingReported(camera, state.message.state, isLeased: isLeased)
         }
         return nil
     }
@@ -171,18 +176,6 @@ struct MediaServerWork {
             return .lookCommanded(try request.command(MediaServerCommand.self).camera, token)
         } catch {
             refuse(token, error)
-            return nil
-        }
-    }
-
-    /// Nil for another message's topic and, after a line in the log, for a payload that is none.
-    private func read<M: BusMessage>(_ message: InboundMessage, _ type: M.Type) -> (M.Address, M)? {
-        // A retained state that is taken back is an empty payload.
-        guard !message.payload.isEmpty, let (address, result) = message.decoded(type) else { return nil }
-        switch result {
-        case .success(let stamped): return (address, stamped.message)
-        case .failure(let error):
-            logger.warning("unreadable", metadata: ["topic": "\(message.topic)", "reason": "\(error)"])
             return nil
         }
     }
@@ -217,17 +210,17 @@ struct MediaServerWork {
     private mutating func wake(at time: MonotonicTime?) {
         timer?.cancel()
         timer = time.map { time in
-            Task { [feed] in
+            Task { [inbox] in
                 let rest = time - ServiceClock.now().monotonic
                 guard (try? await Task.sleep(for: max(rest, .zero))) != nil else { return }
-                feed.yield(.happened(.woke))
+                inbox.put(.happened(.woke))
             }
         }
     }
 
     private mutating func look(_ depth: LookDepth) {
         guard let client else { return }
-        request = Task { [feed, generation] in
+        request = Task { [inbox, generation] in
             let result: Result<Reading, MediaServerFault>
             do throws(MediaServerFault) {
                 let info = try await client.info()
@@ -238,13 +231,13 @@ struct MediaServerWork {
             } catch {
                 result = .failure(error)
             }
-            feed.yield(.answered(generation: generation, .looked(result)))
+            inbox.put(.answered(generation: generation, .looked(result)))
         }
     }
 
     private mutating func make(_ change: PathChange) {
         guard let client else { return }
-        request = Task { [feed, generation, wanted] in
+        request = Task { [inbox, generation, wanted] in
             var fault: MediaServerFault?
             do throws(MediaServerFault) {
                 switch change {
@@ -256,14 +249,14 @@ struct MediaServerWork {
                 // What is gone need not be deleted.
                 fault = error == .notFound && change == .delete(change.name) ? nil : error
             }
-            feed.yield(.answered(generation: generation, .changed(change, fault)))
+            inbox.put(.answered(generation: generation, .changed(change, fault)))
         }
     }
 
     private func writeFile(keeping used: Set<String>, refused: Set<String>, rereads: Bool) {
         guard let path = settings?.configFile else { return }
         let file = MediaServerFile(path: path, node: node)
-        Task { [feed, wanted, logger] in
+        Task { [inbox, wanted, logger] in
             let result = await BlockingThread.run("mediamtx-file") { () -> Result<FileOutcome, CodedError> in
                 do throws(CodedError) {
                     let report = try file.update(
@@ -275,17 +268,18 @@ struct MediaServerWork {
                     return .failure(error)
                 }
             }
-            feed.yield(.happened(.fileWritten(result)))
+            inbox.put(.happened(.fileWritten(result)))
         }
     }
 
     private func command(_ camera: CameraID, _ text: String) {
-        Task { [bus, feed, logger] in
+        let timeout = answerTimes[camera] ?? Self.leaseAnswerMax
+        Task { [bus, inbox, logger] in
             var refusal: CodedError?
             do throws(CodedError) {
                 let reply = try await bus.request(
                     Array(text.utf8), to: ViewingCommand.topic(for: camera), expecting: ViewingResult.self,
-                    timeout: Self.leaseAnswerMax)
+                    timeout: timeout)
                 refusal = reply.error.map { CodedError($0.code, $0.message) }
             } catch {
                 refusal = error
@@ -293,7 +287,7 @@ struct MediaServerWork {
             if let refusal {
                 logger.warning("viewing lease refused", metadata: ["camera": "\(camera)", "reason": "\(refusal)"])
             }
-            feed.yield(.happened(.leaseAnswered(camera, refusal)))
+            inbox.put(.happened(.leaseAnswered(camera, refusal)))
         }
     }
 }
