@@ -19,6 +19,8 @@ package struct ClusterConfiguration: Sendable, Hashable {
     package var metrics: MetricsSettings
     /// In the order of the file; cameras of other nodes included.
     package var cameras: [CameraConfiguration]
+    /// Sections that say something and that no part of this version reads, in alphabetical order.
+    package var unreadSections: [String]
     /// Absolute; nil if there is no file and everything is default, environment or flag.
     package var file: String?
 
@@ -27,7 +29,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
         rotation: RotationSettings = RotationSettings(), lifecycle: LifecyclePolicies = LifecyclePolicies(),
         mediaServer: MediaServerSettings? = nil, health: HealthSettings = HealthSettings(),
         metrics: MetricsSettings = MetricsSettings(),
-        cameras: [CameraConfiguration] = [], file: String? = nil
+        cameras: [CameraConfiguration] = [], unreadSections: [String] = [], file: String? = nil
     ) {
         self.broker = broker
         self.node = node
@@ -39,6 +41,7 @@ package struct ClusterConfiguration: Sendable, Hashable {
         self.health = health
         self.metrics = metrics
         self.cameras = cameras
+        self.unreadSections = unreadSections
         self.file = file
     }
 
@@ -46,6 +49,11 @@ package struct ClusterConfiguration: Sendable, Hashable {
     package var ownCameras: [CameraConfiguration] { cameras.filter { $0.node == node } }
 
     package func camera(_ id: CameraID) -> CameraConfiguration? { cameras.first { $0.id == id } }
+
+    /// A sentence for each section that is taken and does nothing.
+    package var unreadRemarks: [String] {
+        unreadSections.map { "warning: \($0): no part of this version reads this section; it does nothing" }
+    }
 }
 
 package struct StorageSettings: Sendable, Hashable {

@@ -2,13 +2,14 @@ internal import Domain
 
 /// The sections that hold for the fleet.
 extension ConfigurationReader {
-    /// Parts of the product that read their own section; here it only has to be a mapping or a list.
-    private static let foreignKeys = ["home_assistant", "triggers", "schedules"]
+    /// Names for parts that this version does not have, so that a file that is written for them is taken; they only
+    /// have to be a mapping or a list.
+    private static let unreadKeys = ["home_assistant", "schedules", "triggers"]
     private static let keys =
         [
             "broker", "node", "state_dir", "storage", "rotation", "lifecycle", "mediamtx", "health", "metrics",
             "cameras",
-        ] + foreignKeys
+        ] + unreadKeys
     /// A fleet of more is several fleets.
     static let camerasMax = 4096
 
@@ -19,7 +20,7 @@ extension ConfigurationReader {
             root.node.content = .mapping(entries.filter { !$0.key.hasPrefix("x-") })
         }
         let fields = fields(root, known: Self.keys)
-        for key in Self.foreignKeys { checkForeign(fields[key]) }
+        let unread = Self.unreadKeys.filter { saysSomething(fields[$0]) }
         let node = value(fields["node"], or: defaults.node, expected: Self.nameRule, NodeID.init(rawValue:))
         let fleet = FleetDefaults(
             node: node,
@@ -33,14 +34,20 @@ extension ConfigurationReader {
             storage: fleet.storage, rotation: fleet.rotation, lifecycle: fleet.lifecycle,
             mediaServer: mediaServer(fields["mediamtx"]), health: health(fields["health"]),
             metrics: metrics(fields["metrics"]),
-            cameras: cameras(fields["cameras"], fleet: fleet))
+            cameras: cameras(fields["cameras"], fleet: fleet), unreadSections: unread)
     }
 
     static let nameRule = "1 to 63 of a-z, 0-9, '_' and '-', the first a letter or a digit"
 
-    private mutating func checkForeign(_ field: Field?) {
-        guard let field, case .scalar = field.node.content, !field.node.isNull else { return }
-        report("expected a mapping or a list, found a single value", at: field)
+    private mutating func saysSomething(_ field: Field?) -> Bool {
+        guard let field else { return false }
+        switch field.node.content {
+        case .mapping(let entries): return !entries.isEmpty
+        case .sequence(let items): return !items.isEmpty
+        case .scalar:
+            if !field.node.isNull { report("expected a mapping or a list, found a single value", at: field) }
+            return false
+        }
     }
 
     mutating func rotation(_ field: Field?, over base: RotationSettings) -> RotationSettings {

@@ -1,3 +1,4 @@
+internal import Domain
 internal import Glibc
 
 /// Where the embedded broker of a node keeps its things. Supervisor and clients compute the same places from
@@ -19,15 +20,8 @@ package struct EmbeddedBrokerPaths: Sendable, Hashable {
             // A deep state folder does not fit in a socket address, and mosquitto ends one at a space. /tmp rather than
             // $XDG_RUNTIME_DIR, since a login shell and a system service must come to the same place; whoever creates
             // the folder checks its owner.
-            socketFolder = "/tmp/framekeeper-\(getuid())-\(Self.digest(stateDir))"
+            socketFolder = "/tmp/framekeeper-\(getuid())-\(FNV1a.digest(Array(stateDir.utf8)))"
             socket = socketFolder + "/mqtt"
         }
-    }
-
-    /// FNV-1a, 64 bits: a short stable name, not a protection.
-    static func digest(_ text: String) -> String {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return String(hash, radix: 16)
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Holds compose/ to the rest of the project, where no container engine runs: the schema of compose files, names, ports,
+"""Holds compose/ and the systemd unit to the rest of the project, where neither runs: the schema of compose files, names, ports,
 folders and tokens, what the executables link, and the series that alerts and dashboard ask for.
 
 Usage: check.py [--compose FOLDER] [--bin FOLDER] [--series FILE]
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -218,6 +219,25 @@ def check_dockerfile(folder, binaries):
     check("and nothing else", named <= linked, str(named - linked))
 
 
+def check_unit(binaries):
+    unit = read(f"{ROOT}/config/framekeeper.service")
+    installed_line = re.search(r"^sudo install -s \S+/\{([a-z,-]+)\} (\S+)/$", read(f"{ROOT}/README.md"), re.M)
+    check("the README installs every executable",
+          installed_line is not None and set(installed_line.group(1).split(",")) == products())
+    started = re.search(r"^ExecStart=(\S+)/framekeeper up$", unit, re.M)
+    check("the unit starts what the README installs",
+          started is not None and installed_line is not None and started.group(1) == installed_line.group(2))
+    if not binaries or not shutil.which("systemd-analyze"):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/framekeeper.service"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(unit.replace("/usr/local/bin", os.path.abspath(binaries)))
+        # What systemd does not know it ignores, with a line and status 0.
+        judged = output("systemd-analyze", "verify", path)
+        check("systemd takes the unit", judged.returncode == 0 and not judged.stderr, judged.stderr)
+
+
 def linked_packages(path):
     """Packages of what an executable itself asks for; what those ask for comes with them."""
     needed = set(re.findall(r"\(NEEDED\)\s+Shared library: \[([^\]]+)\]", output("readelf", "-d", path).stdout))
@@ -289,6 +309,7 @@ if options.bin:
     taken = output(f"{options.bin}/framekeeper", "config", "check", f"{options.compose}/framekeeper.yml")
     check("framekeeper takes its configuration", taken.returncode == 0, taken.stdout + taken.stderr)
 check_dockerfile(options.compose, options.bin)
+check_unit(options.bin)
 check_series(options.compose, options.series)
 print(f"{len(problems)} problems")
 sys.exit(1 if problems else 0)

@@ -103,6 +103,17 @@ struct CommandTests {
         #expect(other.exit == 78 && other.errors.contains("framekeeper.yml:1:1"))
     }
 
+    @Test("A section that no part of this version reads is taken, and said to do nothing")
+    func unreadSections() throws {
+        let fixture = try CommandFixture("triggers: [{motion: hall}]\nhome_assistant: {}\nschedules:\n")
+        let answer = try fixture.run("config", "check")
+        #expect(answer.exit == 0)
+        #expect(
+            answer.errors == "warning: triggers: no part of this version reads this section; it does nothing\n")
+        let json = try fixture.run("config", "check", "--json")
+        #expect(json.output.contains("\"unread\":[\"triggers\"]"))
+    }
+
     @Test("The file is found by flag, by environment and in the usual places; the shown form masks secrets")
     func configShow() throws {
         let fixture = try CommandFixture("node: attic\nbroker: {username: u, password: hunter2}\n")

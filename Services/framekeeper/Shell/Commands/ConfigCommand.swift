@@ -33,6 +33,8 @@ struct ConfigCommand: AsyncParsableCommand {
             var valid: Bool
             var file: String?
             var cameras: Int?
+            /// Sections that no part of this version reads.
+            var unread: [String]
             var errors: [Fault]
         }
 
@@ -49,7 +51,10 @@ struct ConfigCommand: AsyncParsableCommand {
                 let text =
                     "\(name): fine; \(configuration.cameras.count) cameras, \(own) of them on this node "
                     + "(\(configuration.node))"
-                let report = Report(valid: true, file: path, cameras: configuration.cameras.count, errors: [])
+                let report = Report(
+                    valid: true, file: path, cameras: configuration.cameras.count, unread: configuration.unreadSections,
+                    errors: [])
+                for line in configuration.unreadRemarks { terminal.remark(line) }
                 if options.json { try terminal.print(json: report) } else { terminal.print(text) }
                 return .done
             case .failure(let errors):
@@ -62,7 +67,7 @@ struct ConfigCommand: AsyncParsableCommand {
                         file: error.file, line: error.line, column: error.column, key: error.keyPath,
                         message: error.message, suggestion: error.suggestion)
                 }
-                try terminal.print(json: Report(valid: false, file: path, cameras: nil, errors: faults))
+                try terminal.print(json: Report(valid: false, file: path, cameras: nil, unread: [], errors: faults))
                 return .configuration
             }
         }

@@ -25,6 +25,7 @@ struct UpCommand: FramekeeperSubcommand {
         case .failure(let errors): throw CommandFailure(errors)
         }
         if let broken = initial.broken, let active = initial.active { warn(broken, active) }
+        for line in initial.configuration.unreadRemarks { LineLogHandler.standardError(line) }
         let shutdown = Shutdown()
         await ProcessSignals.watch(shutdown, supervised: false)
         let run = NodeRun(
