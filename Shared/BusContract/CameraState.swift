@@ -30,6 +30,15 @@ package struct StreamState: BusMessage {
             self.viewing = viewing
             self.snapshot = snapshot
         }
+
+        private enum CodingKeys: String, CodingKey { case recording, viewing, snapshot }
+
+        package init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            recording = try fields.decode(.recording, in: StateLimits.countRange)
+            viewing = try fields.decode(.viewing, in: StateLimits.countRange)
+            snapshot = try fields.decode(.snapshot, in: StateLimits.countRange)
+        }
     }
 
     /// What a camera at this machine delivers, and what becomes of it.
@@ -97,6 +106,28 @@ package struct StreamState: BusMessage {
         self.retryAt = retryAt
         self.restarts = restarts
         self.error = error
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case state, leases, source, codec, width, height, fps, input, startedInSeconds, closesAt, retryAt, restarts
+        case error
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        state = try fields.decode(Phase.self, forKey: .state)
+        leases = try fields.decode(LeaseCounts.self, forKey: .leases)
+        source = try fields.decode(String.self, forKey: .source)
+        codec = try fields.decodeIfPresent(String.self, forKey: .codec)
+        width = try fields.decodeIfPresent(Int.self, forKey: .width)
+        height = try fields.decodeIfPresent(Int.self, forKey: .height)
+        fps = try fields.decodeIfPresent(Double.self, forKey: .fps)
+        input = try fields.decodeIfPresent(Input.self, forKey: .input)
+        startedInSeconds = try fields.decodeIfPresent(Double.self, forKey: .startedInSeconds)
+        closesAt = try fields.decodeIfPresent(WallTime.self, forKey: .closesAt)
+        retryAt = try fields.decodeIfPresent(WallTime.self, forKey: .retryAt)
+        restarts = try fields.decode(.restarts, in: StateLimits.countRange)
+        error = try fields.decodeIfPresent(PublishedError.self, forKey: .error)
     }
 }
 
@@ -186,6 +217,13 @@ package struct StreamStats: BusMessage {
     package var partWriteSecondsP99: Double = 0
     /// Of segments, that reached the disk since the worker started; nil from a worker of before.
     package var writtenBytesTotal: UInt64?
+    /// Frames that the media server's readers did not get, since the worker started; nil from a worker of before, as
+    /// are the next two.
+    package var publishDroppedTotal: UInt64?
+    /// Packets whose timestamps were repaired.
+    package var timestampsRepairedTotal: UInt64?
+    /// Groups of pictures that the memory for pre-roll had no room for.
+    package var prerollDroppedGroupsTotal: UInt64?
     /// Packets that wait for the segment writer.
     package var queueDepth: Int = 0
     package var rssBytes: UInt64 = 0
@@ -197,6 +235,7 @@ package struct StreamStats: BusMessage {
     enum CodingKeys: String, CodingKey {
         case fps, bitrateBps, framesTotal, bytesTotal, droppedTotal, gopSeconds, maxInterarrivalSeconds
         case partWriteSecondsP99 = "partWriteSecondsP99"
-        case writtenBytesTotal, queueDepth, rssBytes, cpuSeconds
+        case writtenBytesTotal, publishDroppedTotal, timestampsRepairedTotal, prerollDroppedGroupsTotal
+        case queueDepth, rssBytes, cpuSeconds
     }
 }

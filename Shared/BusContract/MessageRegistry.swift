@@ -69,7 +69,8 @@ package enum MessageRegistry {
             StreamStats.self, from: "\(worker), every 2 s while the stream is active", "How the pipeline fares.",
             #"{\#(at),"bitrate_bps":4000000,"bytes_total":15000000,"cpu_seconds":1.5,"dropped_total":0,"fps":30,"#
                 + #""frames_total":900,"gop_seconds":2,"max_interarrival_seconds":0.041,"#
-                + #""part_write_seconds_p99":0.003,"queue_depth":1,"rss_bytes":19000000,\#(seq),"#
+                + #""part_write_seconds_p99":0.003,"preroll_dropped_groups_total":0,"publish_dropped_total":0,"#
+                + #""queue_depth":1,"rss_bytes":19000000,\#(seq),"timestamps_repaired_total":2,"#
                 + #""written_bytes_total":14980000}"#),
     ]
 

@@ -50,6 +50,9 @@ package final class RTSPCamera {
         url = try String(contentsOfFile: ready, encoding: .utf8)
     }
 
+    /// Connections are still made, by the system, and nothing comes on them until `thaw`.
+    package func freeze() { process.signal(SIGSTOP) }
+    package func thaw() { process.signal(SIGCONT) }
     /// Ends the camera as a power cut would.
     package func kill() { process.kill() }
 

@@ -24,7 +24,7 @@ import Testing
         let requests = Mutex(0)
         let outcome = Mutex<Outcome?>(nil)
 
-        init(_ kept: [CapturePipeline.Kept]) throws {
+        init(_ kept: [CapturePipeline.Kept], start: SnapshotThread.ThreadStart? = nil) throws {
             let (folder, camera) = (try TestFolder(), CoreBench.camera)
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             let place = CameraFolder(
@@ -33,8 +33,9 @@ import Testing
                     storage: folder.path("storage"), camera: camera, stateDir: folder.path("state"), logger: logger))
             try place.take {}
             self.folder = folder
-            taker = SnapshotTaker(storage: folder.path("storage"), camera: camera, folder: place)
-            thread = SnapshotThread(taker)
+            let taker = SnapshotTaker(storage: folder.path("storage"), camera: camera, folder: place)
+            self.taker = taker
+            thread = start.map { SnapshotThread(taker, start: $0) } ?? SnapshotThread(taker)
             group = Mutex(kept)
         }
 
@@ -60,6 +61,27 @@ import Testing
         let kept = try withExtendedLifetime(fixtures) { try StreamPublisherTests.kept(clip) }
         #expect(kept.count > SnapshotMaker.picturesMax)
         return kept
+    }
+
+    /// The recording beside it goes on, and the next snapshot is tried anew.
+    @Test func aSystemWithoutThreadsRefusesASnapshot() throws {
+        let fixtures = try MediaFixtures()
+        let kept = try StreamPublisherTests.kept(try fixtures.clip("clip.mp4", seconds: 1))
+        let refusal = CodedError(.notReady, "no thread")
+        let threads = Mutex<[@Sendable () -> Void]>([])
+        let hasThreads = Mutex(false)
+        let bench = try Bench(kept) { body throws(CodedError) in
+            guard hasThreads.withLock({ $0 }) else { throw refusal }
+            threads.withLock { $0.append(body) }
+        }
+        bench.ask(within: .seconds(3600))
+        guard case .failure(refusal)? = bench.outcome.withLock({ $0 }) else {
+            Issue.record("not refused")
+            return
+        }
+        hasThreads.withLock { $0 = true }
+        bench.ask(within: .seconds(3600))
+        #expect(threads.withLock { $0.count } == 1)
     }
 
     @Test func theNextKeyFrameIsAskedForAndTaken() async throws {

@@ -13,6 +13,7 @@ extension StreamMachine {
 
 @Suite struct StreamMachineTests {
     private let wanted = StreamMachine.Wish(isWanted: true)
+    private let hasty = StreamMachine.Wish(isWanted: true, restarts: false, startTimeout: .seconds(5))
 
     @Test func startsWhenWantedAndStopsWhenNobodyWants() {
         var stream = StreamMachine()
@@ -98,31 +99,73 @@ extension StreamMachine {
         #expect(result14 == [.open(run: 2)])
     }
 
+    /// What no lease would have restarted is tried again for whoever asks, and for nobody who leaves.
+    @Test func withoutRestartADemandTriesAgain() {
+        var stream = StreamMachine()
+        let once = StreamMachine.Wish(isWanted: true, restarts: false)
+        _ = stream.step(.wishChanged(once), at: 0)
+        _ = stream.step(.sourceFailed(lost, run: 1), at: 1)
+        let left = stream.step(.wishChanged(hasty), at: 2)
+        #expect(left == [])
+        let asked = stream.step(.demanded, at: 3)
+        #expect(asked == [.open(run: 2)])
+        let again = stream.step(.demanded, at: 4)
+        #expect(again == [], "it is being tried")
+        _ = stream.step(.wishChanged(wanted), at: 5)
+        _ = stream.step(.sourceFailed(lost, run: 2), at: 6)
+        let due = stream.nextDeadline
+        let early = stream.step(.demanded, at: 6.1)
+        #expect(early == [] && stream.nextDeadline == due, "what is tried again by itself keeps its pace")
+    }
+
+    @Test func whoeverJoinsAStartHasAllOfHisTime() {
+        var stream = StreamMachine()
+        _ = stream.step(.wishChanged(hasty), at: 0)
+        #expect(stream.nextDeadline == at(5))
+        let joined = stream.step(.wishChanged(wanted), at: 4)
+        #expect(joined == [] && stream.nextDeadline == at(10))
+        let left = stream.step(.wishChanged(hasty), at: 6)
+        #expect(left == [] && stream.nextDeadline == at(10), "what was promised is not taken back")
+        let early = stream.step(.woke, at: 9)
+        #expect(early == [])
+        let came = stream.step(.keyFrameCame(run: 1), at: 9.5)
+        #expect(came == [.activated(after: .milliseconds(9500))])
+    }
+
     /// Every history of six events: the source is open exactly when the state says so, a wanted stream with restart
-    /// always has something coming, an unwanted one always ends.
+    /// always has something coming, an unwanted one always ends, and a start has the time of its most patient user.
     @Test func allShortHistoriesKeepThePromises() {
         let unwanted = StreamMachine.Wish(isWanted: false)
         let closing = StreamMachine.Wish(isWanted: false, closesAt: at(1000))
-        explore(StreamMachine(), isOpen: false, depth: 6) { machine in
+        var seen: Set<Place> = []
+        explore(Place(machine: StreamMachine(), isOpen: false, depth: 6, time: 0), &seen) { machine in
             [
-                .wishChanged(wanted), .wishChanged(unwanted), .wishChanged(closing),
+                .wishChanged(wanted), .wishChanged(hasty), .wishChanged(unwanted), .wishChanged(closing), .demanded,
                 .keyFrameCame(run: machine.run), .sourceFailed(lost, run: machine.run),
                 .sourceEnded(run: machine.run), .restartDemanded, .woke,
             ]
         }
     }
 
+    /// Histories that lead to the same place go on alike.
+    private struct Place: Hashable {
+        var machine: StreamMachine
+        var isOpen: Bool
+        var depth: Int
+        var time: Double
+    }
+
     private func explore(
-        _ machine: StreamMachine, isOpen: Bool, depth: Int, time: Double = 0,
-        events: (StreamMachine) -> [StreamMachine.Event]
+        _ place: Place, _ seen: inout Set<Place>, events: (StreamMachine) -> [StreamMachine.Event]
     ) {
-        guard depth > 0 else { return }
+        guard place.depth > 0, seen.insert(place).inserted else { return }
+        let (machine, time) = (place.machine, place.time)
         for event in events(machine) {
             var next = machine
             // A wake comes when it is due, anything else half a second later.
             let due = machine.nextDeadline.map { Double($0.nanoseconds) / 1e9 } ?? time
             let now = event == .woke ? max(due, time) : time + 0.5
-            var open = isOpen
+            var open = place.isOpen
             for effect in next.step(event, at: now) {
                 switch effect {
                 case .open:
@@ -135,19 +178,26 @@ extension StreamMachine {
                 }
             }
             check(next, isOpen: open, now: now)
-            explore(next, isOpen: open, depth: depth - 1, time: now, events: events)
+            if next.run == machine.run { checkTime(of: machine, next) }
+            explore(Place(machine: next, isOpen: open, depth: place.depth - 1, time: now), &seen, events: events)
         }
+    }
+
+    private func checkTime(of machine: StreamMachine, _ next: StreamMachine) {
+        guard case .starting(_, let before) = machine.state, case .starting(_, let after) = next.state else { return }
+        #expect(after >= before)
     }
 
     private func check(_ machine: StreamMachine, isOpen: Bool, now: Double) {
         switch machine.state {
         case .idle: #expect(!isOpen)
-        case .starting: #expect(isOpen && machine.wish.isWanted && machine.nextDeadline != nil)
+        case .starting(let since, let deadline):
+            #expect(isOpen && machine.wish.isWanted && deadline >= since + machine.wish.startTimeout)
         case .active: #expect(isOpen && machine.wish.isWanted)
         case .closing(_, let end): #expect(isOpen && !machine.wish.isWanted && end > at(now))
         case .failed(_, let retryAt):
             #expect(!isOpen && machine.wish.isWanted)
-            #expect((retryAt != nil) == machine.wish.restarts)
+            #expect(retryAt != nil || !machine.wish.restarts)
         }
     }
 }

@@ -134,8 +134,24 @@ import Testing
         let (token, _) = bench.view()
         let active = bench.step(.keyFrameCame(run: 1))
         #expect(active.viewing?.state == .active)
-        #expect(active.answer(to: token) != nil)
+        #expect(active.viewing?.urls == [], "nothing is published where that leads")
+        guard case .success(.viewing(let result))? = active.answer(to: token) else {
+            Issue.record("no answer: \(active)")
+            return
+        }
+        #expect(result.state == .active && result.urls == [])
         #expect(bench.command(.viewing(.stop(holder: nil))).effects.contains(.closeSource))
+    }
+
+    /// It publishes nothing itself, and the player finds the camera there all the same.
+    @Test func whatTheMediaServerReadsItselfHasItsAddress() {
+        var bench = CoreBench { settings in
+            settings.readsFromMediaServer = true
+            settings.viewURL = "rtsp://10.0.0.2:8554/front"
+        }
+        _ = bench.step(.started(nil, tail: nil))
+        _ = bench.view()
+        #expect(bench.step(.keyFrameCame(run: 1)).viewing?.urls == ["rtsp://10.0.0.2:8554/front"])
     }
 
     @Test func whatIsAlwaysPublishedFollowsTheStream() throws {

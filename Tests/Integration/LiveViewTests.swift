@@ -120,50 +120,6 @@ extension NodeTests {
             }
         }
 
-        @Test func aHangingMediaServerNeverDelaysARecording() async throws {
-            try await LiveCluster.run(cameras: Self.camera, rotation: "2s", extra: Self.lifecycle) { cluster, server in
-                try await cluster.startRecording("front")
-                try await cluster.readyToView("front")
-                // It hangs before the worker connects.
-                server.pause()
-                let asked = Task { [bus = cluster.bus] in
-                    try? await bus.request(
-                        Array(#"{"command":"start","duration":"1m"}"#.utf8), to: "cameras/front/viewing/set",
-                        expecting: ViewingResult.self, timeout: .seconds(30))
-                }
-                try await eventually("the worker has noticed", within: .seconds(40)) {
-                    cluster.log.events(ViewingState.self, at: CameraID(unchecked: "front")).contains {
-                        $0.state == .failed
-                    }
-                }
-                try await cluster.passSegments(2, of: "front")
-                server.resume()
-                try await eventually("the view is there", within: .seconds(30)) {
-                    cluster.viewing("front")?.state == .active
-                }
-                #expect(await asked.value?.status != nil, "whoever asked was answered")
-                // It hangs while the worker publishes and somebody watches.
-                let reader = try server.read("front")
-                defer { reader.kill() }
-                try await eventually("the viewer is seen", within: .seconds(15)) {
-                    cluster.viewing("front")?.viewers == 1
-                }
-                server.pause()
-                try await eventually("the hang is noticed", within: .seconds(30)) {
-                    cluster.mediaServer?.reachable == false
-                }
-                try await cluster.passSegments(2, of: "front")
-                server.resume()
-                try await eventually("the view is back", within: .seconds(30)) {
-                    cluster.viewing("front")?.state == .active && cluster.mediaServer?.reachable == true
-                }
-                // The state may have been the same throughout.
-                #expect(try await LiveCluster.watch("front", at: server, frames: 5) == 5)
-                try await cluster.stopAndVerify("front")
-                #expect(cluster.gaps("front").isEmpty)
-            }
-        }
-
         /// The server holds a reader who comes back right after its publisher died, and tells nobody.
         @Test func aReaderOnHoldIsServedWhenTheWorkerIsBack() async throws {
             try await LiveCluster.run(cameras: Self.camera, extra: Self.lifecycle) { cluster, server in

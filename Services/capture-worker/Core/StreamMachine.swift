@@ -37,12 +37,14 @@ package struct StreamMachine: Hashable, Sendable {
         case active(since: MonotonicTime)
         /// Still streaming. Back to `active` when wanted again, to `idle` at `at`.
         case closing(since: MonotonicTime, at: MonotonicTime)
-        /// To `starting` at `retryAt`, or with the next wish if there is none; to `idle` when not wanted.
+        /// To `starting` at `retryAt`, or with the next demand if there is none; to `idle` when not wanted.
         case failed(CodedError, retryAt: MonotonicTime?)
     }
 
     package enum Event: Hashable, Sendable {
         case wishChanged(Wish)
+        /// Somebody asks for the stream, be the wish another for it or not.
+        case demanded
         /// The first key frame of a run.
         case keyFrameCame(run: Int)
         case sourceFailed(CodedError, run: Int)
@@ -93,6 +95,7 @@ package struct StreamMachine: Hashable, Sendable {
     package mutating func handle(_ event: Event, at now: MonotonicTime, chance: Double) -> [Effect] {
         switch event {
         case .wishChanged(let wish): wishChanged(wish, at: now)
+        case .demanded: demanded(at: now)
         case .keyFrameCame(let run): run == self.run ? keyFrameCame(at: now) : []
         case .sourceFailed(let error, let run):
             run == self.run ? sourceFailed(error, cause: error.gapCause, at: now, chance: chance) : []
@@ -106,7 +109,11 @@ package struct StreamMachine: Hashable, Sendable {
         self.wish = wish
         switch state {
         case .idle: return wish.isWanted ? start(at: now) : []
-        case .starting: return wish.isWanted ? [] : stop()
+        case .starting(let since, let deadline):
+            guard wish.isWanted else { return stop() }
+            // Whoever joins has all of his time, and nobody's ends early because another has left.
+            state = .starting(since: since, deadline: max(deadline, since + startTimeout))
+            return []
         case .active(let since), .closing(let since, _):
             if wish.isWanted {
                 state = .active(since: since)
@@ -117,8 +124,14 @@ package struct StreamMachine: Hashable, Sendable {
             return []
         case .failed(_, let retryAt):
             if !wish.isWanted { return stop() }
-            return retryAt == nil ? start(at: now) : []
+            // That somebody leaves, who would not have it restarted either, restarts nothing.
+            return retryAt == nil && wish.restarts ? start(at: now) : []
         }
+    }
+
+    private mutating func demanded(at now: MonotonicTime) -> [Effect] {
+        guard case .failed(_, nil) = state else { return [] }
+        return start(at: now)
     }
 
     private mutating func start(at now: MonotonicTime) -> [Effect] {

@@ -38,8 +38,9 @@ extension WorkerCore {
     private mutating func start(
         _ holder: Holder, _ duration: Duration?, preroll: Duration?, token: CommandToken, at now: Now
     ) -> [WorkerEffect] {
+        let attempt: [WorkerEffect]
         do {
-            try leases.take(.recording, holder: holder, duration: duration, at: now)
+            attempt = try takeLease(.recording, holder: holder, duration: duration, at: now)
         } catch {
             return [.refuse(token, error)]
         }
@@ -48,7 +49,7 @@ extension WorkerCore {
             Waiter(
                 token: token, wish: .firstFrame, since: now.monotonic,
                 deadline: now.monotonic + settings.policies.recording.startTimeout))
-        let effects = settleSession(at: now)
+        let effects = settleSession(at: now) + attempt
         return effects + (recordingState().state == .recording ? answerStarts(at: now) : [])
     }
 
@@ -157,26 +158,28 @@ extension WorkerCore {
             guard case .failed(let error, _) = stream.state else {
                 return CodedError(.sourceUnavailable, "no frame yet; the lease is kept and the source is being tried")
             }
-            return CodedError(
-                .sourceUnavailable, "no frame yet; the lease is kept and the source is tried again",
-                cause: error.description)
+            return CodedError(.sourceUnavailable, "no frame yet; \(whatIsKept)", cause: error.description)
         case .view: return viewTimeout
         case .cut: return CodedError(.timeout, "no key frame came; the boundary is still wanted")
         case .end: return CodedError(.timeout, "the last file is not complete yet")
         }
     }
 
+    private var whatIsKept: String {
+        if case .failed(_, nil) = stream.state { return "the lease is kept; the next command tries the source again" }
+        return "the lease is kept and it is tried again"
+    }
+
     private var viewTimeout: CodedError {
-        let kept = "the lease is kept and it is tried again"
         if case .failed(let error, _) = stream.state {
-            return CodedError(.sourceUnavailable, "no picture yet; \(kept)", cause: error.description)
+            return CodedError(.sourceUnavailable, "no picture yet; \(whatIsKept)", cause: error.description)
         }
         if let error = publisher.lastError {
             return CodedError(
-                .mediaServerUnavailable, "the media server does not take the stream; \(kept)",
+                .mediaServerUnavailable, "the media server does not take the stream; \(whatIsKept)",
                 cause: error.description)
         }
-        return CodedError(.timeout, "no live view yet; \(kept)")
+        return CodedError(.timeout, "no live view yet; \(whatIsKept)")
     }
 
     mutating func take(where isDone: (Waiter) -> Bool) -> [Waiter] {

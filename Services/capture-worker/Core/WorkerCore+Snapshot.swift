@@ -9,8 +9,9 @@ extension WorkerCore {
         guard snapshots.count < SnapshotQueue.waitingMax else {
             return [.refuse(token, CodedError(.conflict, "\(SnapshotQueue.waitingMax) snapshots are wanted already"))]
         }
+        let attempt: [WorkerEffect]
         do {
-            try leases.take(.snapshot, holder: .manual, duration: nil, at: now)
+            attempt = try takeLease(.snapshot, holder: .manual, duration: nil, at: now)
         } catch {
             return [.refuse(token, error)]
         }
@@ -18,7 +19,7 @@ extension WorkerCore {
             SnapshotQueue.Request(
                 token: token, wish: wish, since: now.monotonic,
                 deadline: now.monotonic + settings.policies.snapshot.startTimeout))
-        return []
+        return attempt
     }
 
     /// Begins what can begin, and ends the lease when nothing is left to do.

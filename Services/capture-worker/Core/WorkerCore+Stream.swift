@@ -17,6 +17,14 @@ extension WorkerCore {
         closesAt[useCase] = now + closeAfter
     }
 
+    /// Takes a lease or extends it. A source that has failed for good is tried again for whoever asks.
+    mutating func takeLease(
+        _ useCase: UseCase, holder: Holder, duration: Duration?, at now: Now
+    ) throws(CodedError) -> [WorkerEffect] {
+        try leases.take(useCase, holder: holder, duration: duration, at: now)
+        return streamEffects(.demanded, at: now)
+    }
+
     mutating func settleStream(at now: Now) -> [WorkerEffect] {
         let wish = streamWish
         // A file that played to its end stays idle though pre-roll wants it warm; a new lease plays it again.
@@ -90,6 +98,8 @@ extension WorkerCore {
 
     mutating func woke(at now: Now) -> [WorkerEffect] {
         var effects = streamEffects(.woke, at: now)
+        // A stream that has just ended is not published once more.
+        effects += settlePublisher(at: now)
         effects += publisherEffects(.woke, at: now)
         retryMemory(at: now)
         if let retryAt = folder.retryAt, retryAt <= now.monotonic {

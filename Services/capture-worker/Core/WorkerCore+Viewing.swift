@@ -6,8 +6,9 @@ extension WorkerCore {
     mutating func startViewing(
         _ holder: Holder, _ duration: Duration?, token: CommandToken, at now: Now
     ) -> [WorkerEffect] {
+        let attempt: [WorkerEffect]
         do {
-            try leases.take(.viewing, holder: holder, duration: duration, at: now)
+            attempt = try takeLease(.viewing, holder: holder, duration: duration, at: now)
         } catch {
             return [.refuse(token, error)]
         }
@@ -17,7 +18,7 @@ extension WorkerCore {
             Waiter(
                 token: token, wish: .view, since: now.monotonic,
                 deadline: now.monotonic + settings.policies.viewing.startTimeout))
-        return publisherEffects(.encouraged, at: now)
+        return attempt + publisherEffects(.encouraged, at: now)
     }
 
     mutating func stopViewing(_ holder: Holder?, token: CommandToken, at now: Now) -> [WorkerEffect] {
@@ -148,7 +149,11 @@ extension WorkerCore {
 
     // MARK: What is said of it
 
-    var viewURLs: [String] { settings.viewURL.map { [$0] } ?? [] }
+    /// A player finds what this worker publishes, and what the media server has from the camera itself.
+    var viewURLs: [String] {
+        guard settings.publishing != .never || settings.readsFromMediaServer else { return [] }
+        return settings.viewURL.map { [$0] } ?? []
+    }
 
     func viewingState(at now: Now) -> ViewingState {
         var state = ViewingState(

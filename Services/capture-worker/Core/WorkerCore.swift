@@ -156,8 +156,9 @@ package struct WorkerCore: Hashable, Sendable {
     var facts: SourceFacts?
     var startedIn: Duration?
     var session: Session?
-    /// Sessions whose last file is not complete yet, with the clocks that their gaps are told in.
+    /// Sessions whose last file is not complete yet.
     var endingSessions: [SessionID] = []
+    /// Of the last session that ended: its last gap is told in it.
     var lastClock: SessionClock?
     /// The pre-roll that the command asked for that begins the next session.
     var wantedPreroll: Duration?
@@ -213,7 +214,7 @@ package struct WorkerCore: Hashable, Sendable {
         case .segmentOpened(let opened): segmentOpened(opened, at: now)
         case .firstPartWritten(let id, _): firstPartWritten(id, at: now)
         case .segmentClosed(let closed): segmentClosed(closed)
-        case .overran, .sourceNoted: []
+        case .overran, .prerollCut, .sourceNoted, .controlsUnread: []
         case .storageFailed(let id, let error): storageFailed(id, error, at: now)
         case .storageProbed(let error): storageProbed(error, at: now)
         case .sessionEnded(let id, let gap): sessionEnded(id, gap: gap)

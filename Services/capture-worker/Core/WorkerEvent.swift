@@ -25,6 +25,8 @@ package enum WorkerEvent: Hashable, Sendable {
     /// Frames were dropped because the disk or the encoder did not keep up, or the process was held; with what the
     /// source has left out so far, for the log.
     case overran(SessionID, notes: [String] = [])
+    /// The memory for pre-roll is full and holds less than is wanted, for the log.
+    case prerollCut(wanted: Duration, held: Duration)
     /// No file can be written. The session waits.
     case storageFailed(SessionID, CodedError)
     /// The answer to `probeStorage`; nil: the disk takes files again.
@@ -43,6 +45,8 @@ package enum WorkerEvent: Hashable, Sendable {
     case snapshotTaken(job: Int, Result<[SnapshotFacts], CodedError>)
     /// How a webcam's controls stand, after it was opened.
     case controlsRead(ControlsState)
+    /// They were not read, for the log.
+    case controlsUnread(CodedError)
     /// The outcome of `turnControls`; with a refusal if the camera took a part of it only.
     case controlsTurned(Result<ControlsState, CodedError>, CommandToken, refusal: CodedError? = nil)
     /// The disk has refused the memory.

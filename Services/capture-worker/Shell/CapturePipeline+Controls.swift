@@ -13,9 +13,15 @@ extension CapturePipeline {
     /// After the camera was opened, and with it what the configuration says of its controls was set.
     func readControls() {
         guard case .v4l2(let source) = camera.source.kind else { return }
-        BlockingThread.start("controls") { [webcam, report] in
-            guard case .success(let (state, _)) = Self.turn([:], of: source, webcam) else { return }
-            report(.controlsRead(state))
+        do throws(CodedError) {
+            try BlockingThread.attempt("controls") { [webcam, report] in
+                switch Self.turn([:], of: source, webcam) {
+                case .success(let (state, _)): report(.controlsRead(state))
+                case .failure(let error): report(.controlsUnread(error))
+                }
+            }
+        } catch {
+            report(.controlsUnread(error))
         }
     }
 
@@ -23,9 +29,13 @@ extension CapturePipeline {
         guard case .v4l2(let source) = camera.source.kind else {
             return report(.controlsTurned(.failure(CodedError(.invalidArgument, "no webcam")), token))
         }
-        BlockingThread.start("controls") { [webcam, report] in
-            let outcome = Self.turn(wishes, of: source, webcam)
-            report(.controlsTurned(outcome.map(\.state), token, refusal: (try? outcome.get())?.refusal))
+        do throws(CodedError) {
+            try BlockingThread.attempt("controls") { [webcam, report] in
+                let outcome = Self.turn(wishes, of: source, webcam)
+                report(.controlsTurned(outcome.map(\.state), token, refusal: (try? outcome.get())?.refusal))
+            }
+        } catch {
+            report(.controlsTurned(.failure(error), token))
         }
     }
 
@@ -44,6 +54,15 @@ extension CapturePipeline {
         } catch {
             return .failure(error)
         }
+    }
+}
+
+extension StreamFormat {
+    func facts(of source: any MediaSource) -> SourceFacts {
+        SourceFacts(
+            codec: video.codecName, width: video.width, height: video.height, fps: video.frameRate,
+            keepsTime: source.paces, input: source.input.map(StreamState.Input.init),
+            remarks: source.remarks)
     }
 }
 

@@ -12,7 +12,7 @@ internal import VideoDevices
 /// Owns the source's thread and everything that happens to a frame on it. Invariants: one source at a time, the next
 /// one opens after the last one has closed; frames of an older run are dropped; no lock is held while anything blocks;
 /// a full queue costs whole groups of pictures and never the source, except for a source that can be held back.
-/// `WorkerLoop` calls it from outside; what happens in here it reports as events of the Core.
+/// `CaptureWorker` calls it from outside; what happens in here it reports as events of the Core.
 final class CapturePipeline: Sendable {
     /// A frame as the ring keeps it.
     struct Kept: Sendable {
@@ -46,7 +46,7 @@ final class CapturePipeline: Sendable {
         var ring: GOPRing<Kept>
         var clock: SessionClock?
         var startedAt: MonotonicTime?
-        var hasOverrun = false
+        var overrun = OverrunGuard()
         var stats = PipelineStats()
     }
 
@@ -91,7 +91,12 @@ final class CapturePipeline: Sendable {
             return true
         }
         guard starts else { return }
-        BlockingThread.start("source") { self.runSources() }
+        do throws(CodedError) {
+            try BlockingThread.attempt("source") { self.runSources() }
+        } catch {
+            runs.withLock { ($0.wanted, $0.isBusy) = (nil, false) }
+            report(.sourceFailed(error, run: run))
+        }
     }
 
     func closeSource() {
@@ -119,9 +124,10 @@ final class CapturePipeline: Sendable {
                 runs.current = (run, source)
                 return runs.wanted == run
             }
-            if isWanted { play(source, run: run) }
+            var notes: [String] = []
+            if isWanted { play(source, run: run, notes: &notes) }
             runs.withLock { $0.current = nil }
-            let notes = source.notes
+            notes += source.notes
             if !notes.isEmpty { report(.sourceNoted(notes, run: run)) }
             source.close()
         }
@@ -141,12 +147,13 @@ final class CapturePipeline: Sendable {
         }
     }
 
-    private func play(_ source: any MediaSource, run: Int) {
+    private func play(_ source: any MediaSource, run: Int, notes: inout [String]) {
         defer { runs.withLock { if $0.wanted == run { $0.wanted = nil } } }
         let before = state.withLock { $0.stats.frames }
         do {
             var format = try source.open()
             var feed = FrameFeed(format, run: run, paces: source.paces)
+            defer { notes += feed.notes }
             state.withLock { state in
                 // A run that was closed while it opened must not bring its frames in behind the close.
                 if runs.withLock({ $0.wanted == run }) { state.run = run }
@@ -196,15 +203,20 @@ final class CapturePipeline: Sendable {
     ) -> Bool {
         let frame = feed.place(packet)
         let kept = Kept(packet: packet, format: format, frame: frame)
-        let (goesOn, wish) = state.withLock { state -> (Bool, MonotonicTime?) in
-            guard state.run == feed.run else { return (false, nil) }
+        let (time, isKey) = (frame?.time ?? feed.lastTime, frame?.isKey ?? false)
+        let (goesOn, wish, prerollHeld) = state.withLock { state -> (Bool, MonotonicTime?, Duration?) in
+            guard state.run == feed.run else { return (false, nil, nil) }
             if let frame { state.stats.count(frame, bytes: packet.byteCount) }
-            state.ring.append(
-                kept, isKey: frame?.isKey ?? false, time: frame?.time ?? feed.lastTime, bytes: packet.byteCount)
-            guardAgainstOverrun(&state, at: frame, paces: source.paces)
+            if feed.lastFault != nil { state.stats.repaired += 1 }
+            let isCut = state.ring.append(kept, isKey: isKey, time: time, bytes: packet.byteCount)
+            if source.paces { guardAgainstOverrun(&state, at: time, isKey: isKey) }
             record(kept, in: &state)
             publisher.offer(kept)
-            return (true, state.cutter.nextWish)
+            return (true, state.cutter.nextWish, isCut ? time - (state.ring.oldest ?? time) : nil)
+        }
+        if let prerollHeld, camera.preroll > .zero, !feed.hasShortPreroll {
+            feed.hasShortPreroll = true
+            report(.prerollCut(wanted: camera.preroll, held: prerollHeld))
         }
         if goesOn, let frame { snapshots.frameCame(isKey: frame.isKey) }
         // Only now: what the event leads to finds the frame in the ring.
@@ -216,19 +228,9 @@ final class CapturePipeline: Sendable {
         return goesOn
     }
 
-    /// A disk that cannot keep up costs frames at the end of the queue, whole groups of pictures and counted.
-    private func guardAgainstOverrun(_ state: inout State, at frame: SegmentCutter.Frame?, paces: Bool) {
-        guard paces, state.cutter.session != nil else { return }
-        if state.hasOverrun, !state.cutter.isOpen {
-            guard frame?.isKey == true, recorder.queue.isLow else { return }
-            state.hasOverrun = false
-            state.cutter.allowOpening()
-        } else if let frame, !recorder.queue.hasRoom {
-            state.hasOverrun = true
-            state.cutter.lose(.overrun, at: frame.time, mayOpen: false)
-            recorder.queue.put(.close(.error))
-            if let session = state.cutter.session { report(.overran(session, notes: ["the disk does not keep up"])) }
-        }
+    private func guardAgainstOverrun(_ state: inout State, at time: MonotonicTime, isKey: Bool) {
+        let losing = state.overrun.packetComes(at: time, isKey: isKey, queue: recorder.queue, cutter: &state.cutter)
+        if let losing { report(.overran(losing, notes: ["the disk does not keep up"])) }
     }
 
     /// What the source had no time for is an overrun like that of a disk. Pre-roll begins anew: it has no holes either.
@@ -252,7 +254,7 @@ final class CapturePipeline: Sendable {
         }
         switch state.cutter.accept(frame) {
         case .skip:
-            if state.hasOverrun { state.stats.dropped += 1 }
+            if state.overrun.isOn { state.stats.dropped += 1 }
         case .append: recorder.queue.put(.packet(kept.packet))
         case .open(let opening):
             recorder.queue.put(.open(plan(opening, kept.format, in: &state), nextVideoDTS: nil))
@@ -292,7 +294,7 @@ final class CapturePipeline: Sendable {
             state.cutter.begin(place, schedule: schedule)
             state.clock = clock
             state.startedAt = place.startedAt
-            state.hasOverrun = false
+            state.overrun = OverrunGuard()
             guard place.gap == nil, state.run != 0 else { return }
             let from = ServiceClock.now().monotonic - preroll
             for kept in state.ring.elements(from: from) { record(kept, in: &state) }
@@ -376,7 +378,8 @@ final class CapturePipeline: Sendable {
     /// What happened since the last call.
     func takeStats() -> PipelineStats {
         state.withLock { state in
-            let stats = state.stats
+            var stats = state.stats
+            stats.prerollCut = UInt64(state.ring.overruns + state.ring.groupsCut)
             state.stats.beginPeriod()
             return stats
         }
@@ -386,14 +389,5 @@ final class CapturePipeline: Sendable {
         closeSource()
         publisher.close()
         recorder.queue.put(.quit)
-    }
-}
-
-extension StreamFormat {
-    func facts(of source: any MediaSource) -> SourceFacts {
-        SourceFacts(
-            codec: video.codecName, width: video.width, height: video.height, fps: video.frameRate,
-            keepsTime: source.paces, input: source.input.map(StreamState.Input.init),
-            remarks: source.remarks)
     }
 }

@@ -130,14 +130,21 @@ package struct CaptureWorker {
     }
 
     private func probeStorage() {
-        BlockingThread.start("probe") { [inbox, logger, folder] in
-            do throws(CodedError) {
-                try folder.probe { Self.tellWait(folder, logger) }
-                inbox.put(.happened(.storageProbed(nil)))
-            } catch {
-                logger.error("storage still fails", metadata: ["error": "\(error)"])
-                inbox.put(.happened(.storageProbed(error)))
+        let end = { @Sendable [inbox, logger] (error: CodedError?) in
+            if let error { logger.error("storage still fails", metadata: ["error": "\(error)"]) }
+            inbox.put(.happened(.storageProbed(error)))
+        }
+        do throws(CodedError) {
+            try BlockingThread.attempt("probe") { [logger, folder] in
+                do throws(CodedError) {
+                    try folder.probe { Self.tellWait(folder, logger) }
+                    end(nil)
+                } catch {
+                    end(error)
+                }
             }
+        } catch {
+            end(CodedError(.storageFailed, error.message, cause: error.cause))
         }
     }
 
@@ -156,7 +163,7 @@ package struct CaptureWorker {
                 event = happened
             case .folderTaken: event = await remembered()
             case .statsDue:
-                publishStats(&timers)
+                bus.publish(pipeline.stats(since: &timers.lastStats), to: camera.id)
                 continue
             }
             for effect in core.handle(event, at: ServiceClock.now()) {
@@ -234,7 +241,7 @@ package struct CaptureWorker {
             switch command {
             case .success(let command): return .commanded(command, token)
             case .failure(let error):
-                logger.info("command refused", metadata: ["topic": "\(message.topic)", "error": "\(error.code)"])
+                logger.notice("command refused", metadata: ["topic": "\(message.topic)", "error": "\(error.code)"])
                 desk.refuse(token, error, on: bus)
                 return nil
             }
@@ -283,7 +290,7 @@ extension CaptureWorker {
     private struct Timers {
         var wake: Task<Void, Never>?
         var stats: Task<Void, Never>?
-        var lastStats: (at: MonotonicTime, frames: UInt64, bytes: UInt64)?
+        var lastStats: CapturePipeline.StatsMark?
     }
 
     private func perform(_ effect: WorkerEffect, desk: inout CommandDesk, timers: inout Timers) async {
@@ -338,7 +345,7 @@ extension CaptureWorker {
     /// A disk that refuses the memory costs the resumption after a crash, not the recording; it is tried again.
     private func remember(_ record: WorkerMemory) async {
         do {
-            try await BlockingThread.run("memory") { [memory] () throws(CodedError) in try memory.write(record) }
+            try await BlockingThread.attemptRun("memory") { [memory] () throws(CodedError) in try memory.write(record) }
         } catch {
             logger.error("leases not written", metadata: ["error": "\(error)"])
             inbox.put(.happened(.notRemembered))
@@ -367,34 +374,9 @@ extension CaptureWorker {
             return
         }
         guard timers.stats == nil else { return }
-        let counts = pipeline.takeStats()
-        timers.lastStats = (ServiceClock.now().monotonic, counts.frames, counts.bytes)
+        _ = pipeline.stats(since: &timers.lastStats)
         timers.stats = Task { [inbox] in
             while (try? await Task.sleep(for: Self.statsInterval)) != nil { inbox.put(.statsDue) }
         }
-    }
-
-    private func publishStats(_ timers: inout Timers) {
-        let now = ServiceClock.now().monotonic
-        let counts = pipeline.takeStats()
-        let process = ProcessStatistics.current()
-        var stats = StreamStats()
-        if let last = timers.lastStats, now > last.at {
-            let seconds = (now - last.at).seconds
-            stats.fps = Double(counts.frames - last.frames) / seconds
-            stats.bitrateBps = Double(counts.bytes - last.bytes) * 8 / seconds
-        }
-        timers.lastStats = (now, counts.frames, counts.bytes)
-        stats.framesTotal = counts.frames
-        stats.bytesTotal = counts.bytes
-        stats.droppedTotal = counts.dropped
-        stats.gopSeconds = counts.gop.publishedSeconds
-        stats.maxInterarrivalSeconds = counts.maxInterarrival.publishedSeconds
-        stats.partWriteSecondsP99 = pipeline.recorder.partWriteP99.publishedSeconds
-        stats.writtenBytesTotal = pipeline.recorder.writtenBytes
-        stats.queueDepth = pipeline.recorder.queue.depth
-        stats.rssBytes = process.rssBytes
-        stats.cpuSeconds = process.cpuSeconds
-        bus.publish(stats, to: camera.id)
     }
 }

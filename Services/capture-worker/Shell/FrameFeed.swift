@@ -8,19 +8,20 @@ struct FrameFeed {
     /// Whether arrival tells when a frame was taken. Else media time runs on from the first frame's arrival.
     private let paces: Bool
     private let timeBase: TimeBase
-    /// What the source says of its rate.
-    let frameInterval: Duration
     private var repair: TimestampRepair
     private var origin: (arrival: MonotonicTime, dts: Int64)?
     var beginsFormat = false
     var hasKeyFrame = false
+    /// Whether it was told that the memory holds less than the pre-roll that is wanted.
+    var hasShortPreroll = false
     private(set) var lastTime = MonotonicTime.zero
+    /// What was wrong with the timestamps of the last packet.
+    private(set) var lastFault: TimestampRepair.Fault?
 
     init(_ format: StreamFormat, run: Int, paces: Bool) {
         self.run = run
         self.paces = paces
         timeBase = format.video.timeBase
-        frameInterval = format.video.frameRate.map { $0 > 0 ? .seconds(1 / $0) : .zero } ?? .zero
         repair = TimestampRepair(format, keepsTime: paces)
     }
 
@@ -28,6 +29,7 @@ struct FrameFeed {
     mutating func place(_ packet: Packet) -> SegmentCutter.Frame? {
         let stamps = repair.repair(packet)
         packet.setTimestamps(pts: stamps.pts, dts: stamps.dts, duration: stamps.duration)
+        lastFault = stamps.fault
         guard packet.track == .video else { return nil }
         let first = origin ?? (packet.arrival, stamps.dts)
         origin = first
@@ -39,6 +41,13 @@ struct FrameFeed {
         if packet.isKey { beginsFormat = false }
         return frame
     }
+
+    /// What was repaired, for the log.
+    var notes: [String] {
+        let faults = TimestampRepair.Fault.allCases.map { (fault: $0, count: repair.count(of: $0)) }
+        let texts = faults.filter { $0.count > 0 }.map { "\($0.count) \($0.fault)" }
+        return texts.isEmpty ? [] : ["timestamps repaired: \(texts.joined(separator: ", "))"]
+    }
 }
 
 /// Counts of the pipeline, for the published statistics.
@@ -46,6 +55,10 @@ struct PipelineStats: Sendable {
     var frames: UInt64 = 0
     var bytes: UInt64 = 0
     var dropped: UInt64 = 0
+    /// Packets whose timestamps did not hold.
+    var repaired: UInt64 = 0
+    /// Groups of pictures that the ring had no room for.
+    var prerollCut: UInt64 = 0
     private(set) var gop: Duration = .zero
     private(set) var maxInterarrival: Duration = .zero
     private var lastKey: MonotonicTime?

@@ -53,8 +53,9 @@ struct SegmentPlan: Sendable {
 
 /// The bounded queue between the source's thread and the recorder's.
 ///
-/// Media jobs are bounded by bytes; the source's thread asks `hasRoom` and drops or waits. Other jobs always fit: there
-/// are few. A pthread mutex and condition, since both sides are threads of their own that must block, not suspend.
+/// Media jobs are bounded by bytes and number; the source's thread asks `hasRoom` and drops or waits. Other jobs always
+/// fit: there are few. A pthread mutex and condition, since both sides are threads of their own that must block, not
+/// suspend.
 ///
 /// Unchecked Sendable: every stored property is touched under `mutex` only; the C objects never move.
 final class RecorderQueue: @unchecked Sendable {
@@ -64,6 +65,7 @@ final class RecorderQueue: @unchecked Sendable {
     static let bytesLow = bytesMax / 4
     /// Bounds the memory of tiny packets.
     static let jobsMax = 65_536
+    static let jobsLow = jobsMax / 4
 
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let filled = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -101,7 +103,8 @@ final class RecorderQueue: @unchecked Sendable {
     }
 
     var depth: Int { locked { jobs.count - head } }
-    var isLow: Bool { locked { bytes <= Self.bytesLow } }
+    var isLow: Bool { locked { hasDrained } }
+    private var hasDrained: Bool { bytes <= Self.bytesLow && jobs.count - head <= Self.jobsLow }
     var hasRoom: Bool { locked { isWithinBounds } }
     private var isWithinBounds: Bool {
         bytes < Self.bytesMax + burst.bytes && jobs.count - head < Self.jobsMax + burst.jobs
@@ -165,7 +168,7 @@ final class RecorderQueue: @unchecked Sendable {
         jobs[head] = nil
         head += 1
         if case .packet(let packet)? = job { bytes -= packet.byteCount }
-        if bytes <= Self.bytesLow, jobs.count - head <= Self.jobsMax / 4 { burst = (0, 0) }
+        if hasDrained { burst = (0, 0) }
         if head == jobs.count || head > 4096 {
             jobs.removeFirst(head)
             head = 0

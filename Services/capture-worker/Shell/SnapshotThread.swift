@@ -51,8 +51,17 @@ final class SnapshotThread: Sendable {
     private let taker: SnapshotTaker
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
+    private let start: ThreadStart
 
-    init(_ taker: SnapshotTaker) { self.taker = taker }
+    typealias ThreadStart = @Sendable (_ body: @escaping @Sendable () -> Void) throws(CodedError) -> Void
+
+    init(
+        _ taker: SnapshotTaker,
+        start: @escaping ThreadStart = { body throws(CodedError) in try BlockingThread.attempt("snapshot", body) }
+    ) {
+        self.taker = taker
+        self.start = start
+    }
 
     func put(_ job: Job, from stream: Stream) {
         let starts = state.withLock { state in
@@ -61,7 +70,20 @@ final class SnapshotThread: Sendable {
             defer { state.isRunning = true }
             return !state.isRunning
         }
-        if starts { BlockingThread.start("snapshot") { self.run(stream) } } else { wake.signal() }
+        guard starts else {
+            wake.signal()
+            return
+        }
+        do throws(CodedError) {
+            try start { self.run(stream) }
+        } catch {
+            let refused = state.withLock { state in
+                state.isRunning = false
+                defer { state.jobs = [] }
+                return state.jobs
+            }
+            for job in refused { job.done(.failure(error)) }
+        }
     }
 
     /// Called for every video frame of the stream.

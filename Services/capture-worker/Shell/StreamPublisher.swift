@@ -47,7 +47,12 @@ final class StreamPublisher: Sendable {
             connection?.end()
             connection = opened
         }
-        BlockingThread.start("publisher") { self.publish(opened, address) }
+        do throws(CodedError) {
+            try BlockingThread.attempt("publisher") { self.publish(opened, address) }
+        } catch {
+            close()
+            report(.publisherFailed(error, run: run))
+        }
     }
 
     func close() {

@@ -34,11 +34,16 @@ struct WorkerEventLog: Sendable {
             logger.error(
                 "frames lost: the disk or the encoder does not keep up, or the camera loses some",
                 metadata: Self.metadata(notes))
+        case .prerollCut(let wanted, let held):
+            logger.warning(
+                "the pre-roll is shorter than configured: its memory is full",
+                metadata: ["wanted": "\(wanted.tenths)", "held": "\(held.tenths)"])
         case .stopDemanded(let cause): logger.info("stopping", metadata: ["cause": "\(cause)"])
         case .commanded(.restart(let command), _):
-            logger.info("restart demanded", metadata: ["reason": "\(command.reason ?? "none given")"])
+            logger.notice("restart demanded", metadata: ["reason": "\(command.reason ?? "none given")"])
+        case .controlsUnread(let error): logger.info("controls not read", metadata: ["error": "\(error)"])
         case .controlsTurned(.failure(let error), _, _), .controlsTurned(.success, _, let error?):
-            logger.info("controls refused", metadata: ["error": "\(error)"])
+            logger.notice("controls refused", metadata: ["error": "\(error)"])
         case .controlsRead, .controlsTurned, .started, .folderRefused, .commanded, .planReceived, .keyFrameCame,
             .sourceEnded, .segmentOpened, .storageProbed, .firstPartWritten, .sessionEnded, .readersReported,
             .readersCounted,

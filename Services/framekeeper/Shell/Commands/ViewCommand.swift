@@ -108,7 +108,7 @@ struct ViewCommand: FramekeeperSubcommand {
         let terminal = Terminal()
         if options.json { return try terminal.print(json: result) }
         guard !result.urls.isEmpty else {
-            terminal.print("\(camera): \(result.state.rawValue); no media server is configured, so no player finds it")
+            terminal.print("\(camera): \(result.state.rawValue); published at no media server, so no player finds it")
             return
         }
         for url in result.urls { terminal.print(url) }
