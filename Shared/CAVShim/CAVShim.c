@@ -12,7 +12,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,23 +31,15 @@ int cav_error_unauthorized(void) { return AVERROR_HTTP_UNAUTHORIZED; }
 int cav_error_forbidden(void) { return AVERROR_HTTP_FORBIDDEN; }
 int cav_error_from_errno(int posix_errno) { return AVERROR(posix_errno); }
 
-// Messages are counted and dropped: libav prints whole URLs, passwords included, and stderr is the operator's.
-static atomic_ullong warnings;
-static atomic_ullong errors;
-
-static void count_message(void *context, int level, const char *format, va_list arguments) {
+// libav prints whole URLs, passwords included, and stderr is the operator's.
+static void drop_message(void *context, int level, const char *format, va_list arguments) {
     (void)context;
+    (void)level;
     (void)format;
     (void)arguments;
-    if (level <= AV_LOG_ERROR)
-        atomic_fetch_add(&errors, 1);
-    else if (level <= AV_LOG_WARNING)
-        atomic_fetch_add(&warnings, 1);
 }
 
-void cav_count_log_messages(void) { av_log_set_callback(count_message); }
-uint64_t cav_logged_warnings(void) { return atomic_load(&warnings); }
-uint64_t cav_logged_errors(void) { return atomic_load(&errors); }
+void cav_drop_log_messages(void) { av_log_set_callback(drop_message); }
 
 int cav_quality_scale(void) { return FF_QP2LAMBDA; }
 

@@ -78,21 +78,10 @@ struct FormatTracker {
             sets = kept.map { unit in (unit.withUnsafeBytes { codec.type(of: $0[...]) }, unit) } + found
         }
         guard let lengthSize else { return ParameterSets.annexB(sets.map(\.bytes)) }
-        // An hvcC record is not rebuilt: the sets stay in the access units, where decoders find them as well.
+        // An hvcC record is not rebuilt, nor is an avcC made that cannot hold the sets: they stay in the access units,
+        // where decoders find them as well.
         guard codec == .h264 else { return nil }
-        return Self.avcC(sets, lengthSize: lengthSize)
-    }
-
-    /// ISO/IEC 14496-15, 5.3.3.1.2.
-    private static func avcC(_ sets: [(type: UInt8, bytes: [UInt8])], lengthSize: Int) -> [UInt8]? {
-        let sps = sets.filter { $0.type == 7 }.map(\.bytes)
-        let pps = sets.filter { $0.type == 8 }.map(\.bytes)
-        guard let first = sps.first, first.count > 3 else { return nil }
-        func list(_ units: [[UInt8]]) -> [UInt8] {
-            units.flatMap { [UInt8($0.count >> 8 & 0xff), UInt8($0.count & 0xff)] + $0 }
-        }
-        return [1, first[1], first[2], first[3], 0xfc | UInt8(lengthSize - 1), 0xe0 | UInt8(sps.count)]
-            + list(sps) + [UInt8(pps.count)] + list(pps)
+        return ParameterSets.avcC(sets, lengthSize: lengthSize)
     }
 
     /// Width and height as libav's own parser reads them from the access unit.

@@ -4,7 +4,8 @@ package import Domain
 ///
 /// Owns its elements in order of arrival. Invariants: the first element kept is a key frame's; groups leave whole and
 /// oldest first; the group being filled always stays, as long as it fits. A group that alone exceeds `bytesMax` is
-/// emptied, counted, and nothing is kept until the next key frame. Pure: the pipeline that owns it brings the time.
+/// emptied, counted, and nothing is kept until the next key frame; what `bytesMax` takes of `span` is counted too.
+/// Pure: the pipeline that owns it brings the time.
 package struct GOPRing<Element> {
     /// How far back a request may reach; at least the last group is kept even beyond it.
     package let span: Duration
@@ -12,6 +13,8 @@ package struct GOPRing<Element> {
     package private(set) var bytes = 0
     /// Groups dropped because one alone exceeded the bound.
     package private(set) var overruns = 0
+    /// Groups that left for want of room although `span` still asks for them.
+    package private(set) var groupsCut = 0
 
     private struct Entry {
         /// Nil once it has left.
@@ -38,18 +41,25 @@ package struct GOPRing<Element> {
     package var oldest: MonotonicTime? { isEmpty ? nil : entries[head].time }
 
     /// `isKey`: a decoder can begin here (a video key frame; never audio).
-    package mutating func append(_ element: Element, isKey: Bool, time: MonotonicTime, bytes: Int) {
-        guard isKey || !keys.isEmpty else { return }
+    ///
+    /// - Returns: whether less is kept now than `span` asks for, for want of room.
+    @discardableResult
+    package mutating func append(_ element: Element, isKey: Bool, time: MonotonicTime, bytes: Int) -> Bool {
+        guard isKey || !keys.isEmpty else { return false }
         if isKey { keys.append(entries.count) }
         entries.append(Entry(element: element, isKey: isKey, time: time, bytes: bytes))
         self.bytes += bytes
         dropGroups(before: time - span)
-        guard self.bytes > bytesMax else { return }
-        while self.bytes > bytesMax, keys.count > 1 { dropOldestGroup() }
+        guard self.bytes > bytesMax else { return false }
+        while self.bytes > bytesMax, keys.count > 1 {
+            dropOldestGroup()
+            groupsCut += 1
+        }
         if self.bytes > bytesMax {
             overruns += 1
             removeAll()
         }
+        return true
     }
 
     package mutating func removeAll() {

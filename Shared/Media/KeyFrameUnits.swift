@@ -10,12 +10,13 @@ struct KeyFrameUnits {
     private let lengthSize: Int?
     private let sets: [[UInt8]]
 
-    /// Nil for video that has no parameter sets.
+    /// Nil for video that has no parameter sets, and where the access units' lengths cannot hold them.
     init?(_ track: TrackFormat) {
         guard let codec = ParameterSets.Codec(name: track.codecName) else { return nil }
         self.codec = codec
         lengthSize = ParameterSets.lengthSize(extradata: track.parameterSets, codec: codec)
         sets = ParameterSets.units(inExtradata: track.parameterSets, codec: codec)
+        if let lengthSize, sets.contains(where: { $0.count >> (8 * lengthSize) > 0 }) { return nil }
     }
 
     /// The key frame with its sets; nil if it has them.

@@ -31,6 +31,15 @@ enum LibavError {
         CodedError(.internal, what, cause: text(code))
     }
 
+    /// What libav could not write to a file: its code is an `errno`, or a word of its own.
+    static func storage(libav code: Int32, _ what: String) -> CodedError {
+        guard code < 0, code >= -errnoMax else { return CodedError(.storageFailed, what, cause: text(code)) }
+        return storage(-code, what)
+    }
+
+    /// The kernel's MAX_ERRNO; libav's own codes lie far beyond.
+    private static let errnoMax: Int32 = 4095
+
     /// A file operation that set `errno`.
     static func storage(_ number: Int32, _ what: String) -> CodedError {
         switch number {
@@ -42,15 +51,12 @@ enum LibavError {
 }
 
 /// libav as a whole: its log is taken off stderr once, before the first use.
-package enum MediaLibrary {
+enum MediaLibrary {
     private static let prepared: Void = {
-        cav_count_log_messages()
+        cav_drop_log_messages()
         avformat_network_init()
     }()
 
     /// Whoever calls libav first calls this; repeated calls cost nothing.
     static func prepare() { _ = prepared }
-
-    /// How many warnings and errors libav has logged in this process.
-    package static var messages: (warnings: UInt64, errors: UInt64) { (cav_logged_warnings(), cav_logged_errors()) }
 }

@@ -10,6 +10,10 @@ final class LibavInput {
     /// What a camera's stream may take to show its tracks, once connected. The first key frame tells the rest.
     private static let rtspAnalysisMicroseconds: Int64 = 500_000
 
+    /// In nanoseconds, the finest unit that containers use, the year 2116; of one packet, 104 days.
+    private static let ticksMax: UInt64 = 1 << 62
+    private static let durationTicksMax: UInt64 = 1 << 53
+
     let context: UnsafeMutablePointer<AVFormatContext>
     let videoIndex: Int32
     let audioIndex: Int32?
@@ -56,7 +60,16 @@ final class LibavInput {
         ["h264", "hevc", "mjpeg"].contains(String(cString: context.pointee.iformat.pointee.name))
     }
 
-    func read(_ packet: UnsafeMutablePointer<AVPacket>) -> Int32 { av_read_frame(context, packet) }
+    /// As `av_read_frame`, but numbers that no clock reaches count as not stated: nothing bounds what a container may
+    /// claim, and whoever takes the packet adds to it.
+    func read(_ packet: UnsafeMutablePointer<AVPacket>) -> Int32 {
+        let code = av_read_frame(context, packet)
+        guard code >= 0 else { return code }
+        if packet.pointee.pts.magnitude > Self.ticksMax { packet.pointee.pts = cav_nopts_value() }
+        if packet.pointee.dts.magnitude > Self.ticksMax { packet.pointee.dts = cav_nopts_value() }
+        if packet.pointee.duration.magnitude > Self.durationTicksMax { packet.pointee.duration = 0 }
+        return code
+    }
 
     static func codecName(_ parameters: UnsafePointer<AVCodecParameters>?) -> String {
         parameters.map { String(cString: avcodec_get_name($0.pointee.codec_id)) } ?? ""

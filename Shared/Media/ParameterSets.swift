@@ -115,7 +115,7 @@ package enum ParameterSets {
         return found
     }
 
-    /// The sets inside a decoder configuration: Annex B, avcC or hvcC. Nil where it cannot be read.
+    /// The sets inside a decoder configuration: Annex B, avcC or hvcC; as many as can be read.
     static func units(inExtradata extradata: [UInt8], codec: Codec) -> [[UInt8]] {
         guard extradata.first == 1 else {
             return extradata.withUnsafeBytes { units(in: $0, codec: codec, lengthSize: nil).map(\.bytes) }
@@ -138,6 +138,25 @@ package enum ParameterSets {
 
     /// Annex B.
     static func annexB(_ units: [[UInt8]]) -> [UInt8] { units.flatMap { [0, 0, 0, 1] + $0 } }
+
+    /// What an avcC record holds of each kind: five bits, and eight.
+    static let avcCSequencesMax = 31
+    static let avcCPicturesMax = 255
+
+    /// ISO/IEC 14496-15, 5.3.3.1.2. Nil where there is no SPS, and where the record's counts and lengths cannot hold
+    /// what there is.
+    static func avcC(_ sets: [(type: UInt8, bytes: [UInt8])], lengthSize: Int) -> [UInt8]? {
+        let sps = sets.filter { $0.type == 7 }.map(\.bytes)
+        let pps = sets.filter { $0.type == 8 }.map(\.bytes)
+        guard let first = sps.first, first.count > 3, sps.count <= avcCSequencesMax, pps.count <= avcCPicturesMax,
+            (sps + pps).allSatisfy({ $0.count <= Int(UInt16.max) })
+        else { return nil }
+        func list(_ units: [[UInt8]]) -> [UInt8] {
+            units.flatMap { [UInt8($0.count >> 8), UInt8($0.count & 0xff)] + $0 }
+        }
+        return [1, first[1], first[2], first[3], 0xfc | UInt8(lengthSize - 1), 0xe0 | UInt8(sps.count)]
+            + list(sps) + [UInt8(pps.count)] + list(pps)
+    }
 
     private struct RecordReader {
         let bytes: [UInt8]

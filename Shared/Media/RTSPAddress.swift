@@ -19,9 +19,13 @@ package struct RTSPAddress: Sendable, Hashable, CustomStringConvertible {
         }
         login = try RTSPLogin(username: username, password: password)
         self.location = location
-        let named = authority.split(separator: "]").last?.split(separator: ":", omittingEmptySubsequences: false)
+        // An IPv6 address has colons of its own, between brackets.
+        let behindHost =
+            authority.lastIndex(of: "]").map { authority[authority.index(after: $0)...] }
+            ?? authority.drop { $0 != ":" }
         let isTLS = location.prefix(5).lowercased() == "rtsps"
-        port = (named?.count ?? 0) > 1 ? named?.last.flatMap { Int($0) } ?? 0 : isTLS ? 322 : 554
+        let named = behindHost.first == ":" ? Int(behindHost.dropFirst()) : nil
+        port = behindHost.isEmpty ? isTLS ? 322 : 554 : named ?? 0
         guard (1...65_535).contains(port) else {
             throw CodedError(.invalidArgument, "the address of a media server ends in a port from 1 to 65535")
         }

@@ -4,13 +4,17 @@ internal import Glibc
 
 /// Reads a source on a thread of its own, so that whoever takes its items may be slower than they come.
 ///
-/// Owns the thread and a queue of items that have arrived. Invariants: at most `picturesMax` pictures wait; a source
-/// that keeps time loses the oldest waiting picture when one too many comes, a `skipped` in its place says so, and any
-/// other is held back; audio and changes of format are never dropped; the source's end or error is the last item, for
-/// good. One thread takes; any thread may stop it, and a stop returns when the thread has ended.
+/// Owns the thread and a queue of items that have arrived. Invariants: at most `picturesMax` pictures wait, and
+/// `itemsMax` items; a source that keeps time loses the oldest waiting picture when one too many comes, a `skipped` in
+/// its place says so, and the oldest sound when there are too many items; any other is held back; changes of format are
+/// never dropped, and where nothing else waits, they hold back any source; the source's end or error is the last item,
+/// for good. One thread takes; any thread may stop it, and a stop returns when the thread has ended.
 ///
 /// Unchecked Sendable: every stored variable is touched under `mutex` only; the C objects never move.
 final class ReadAhead: @unchecked Sendable {
+    /// More than a minute of sound.
+    static let itemsMax = 4096
+
     private let source: any MediaSource
     private let picturesMax: Int
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -18,6 +22,7 @@ final class ReadAhead: @unchecked Sendable {
     private var items: [Result<SourceItem, CodedError>] = []
     private var pictures = 0
     private var droppedCount = 0
+    private var droppedSoundCount = 0
     private var isStopping = false
     private var thread: pthread_t?
 
@@ -43,6 +48,10 @@ final class ReadAhead: @unchecked Sendable {
 
     /// How many pictures have been dropped since the start.
     var dropped: Int { locked { droppedCount } }
+    /// As `dropped`, of packets of sound.
+    var droppedSound: Int { locked { droppedSoundCount } }
+    /// How many items wait.
+    var waiting: Int { locked { items.count } }
 
     func start() throws(CodedError) {
         var made = pthread_t()
@@ -89,10 +98,8 @@ final class ReadAhead: @unchecked Sendable {
             guard !isStopping, let first = items.first else { return .failure(WakeSignal.interruption) }
             guard !Self.isLast(first) else { return first }
             items.removeFirst()
-            if Self.isPicture(first) {
-                pictures -= 1
-                pthread_cond_broadcast(changed)
-            }
+            if Self.isPicture(first) { pictures -= 1 }
+            pthread_cond_broadcast(changed)
             return first
         }
         return try item.get()
@@ -109,14 +116,30 @@ final class ReadAhead: @unchecked Sendable {
     /// False when there is nothing more to read.
     private func put(_ item: Result<SourceItem, CodedError>) -> Bool {
         locked {
+            while mustWait(item), !isStopping { pthread_cond_wait(changed, mutex) }
             if Self.isPicture(item) {
-                while !source.paces, pictures >= picturesMax, !isStopping { pthread_cond_wait(changed, mutex) }
                 if pictures >= picturesMax { dropOldest() } else { pictures += 1 }
             }
+            if items.count >= Self.itemsMax, !Self.isLast(item) { dropOldestSound() }
             items.append(item)
             pthread_cond_broadcast(changed)
             return !Self.isLast(item) && !isStopping
         }
+    }
+
+    /// Under the lock.
+    private func mustWait(_ item: Result<SourceItem, CodedError>) -> Bool {
+        if Self.isLast(item) { return false }
+        let isFull = items.count >= Self.itemsMax
+        guard source.paces else { return isFull || Self.isPicture(item) && pictures >= picturesMax }
+        return isFull && !items.contains(where: Self.isSound)
+    }
+
+    /// Under the lock.
+    private func dropOldestSound() {
+        guard let oldest = items.firstIndex(where: Self.isSound) else { return }
+        items.remove(at: oldest)
+        droppedSoundCount += 1
     }
 
     /// Under the lock. No picture lies before the oldest one, so what was dropped before it lies there as one item.
@@ -134,6 +157,10 @@ final class ReadAhead: @unchecked Sendable {
 
     private static func isPicture(_ item: Result<SourceItem, CodedError>) -> Bool {
         if case .success(.packet(let packet)) = item { packet.track == .video } else { false }
+    }
+
+    private static func isSound(_ item: Result<SourceItem, CodedError>) -> Bool {
+        if case .success(.packet(let packet)) = item { packet.track == .audio } else { false }
     }
 
     private static func isLast(_ item: Result<SourceItem, CodedError>) -> Bool {

@@ -27,7 +27,7 @@ package enum SegmentJoiner {
     ///
     /// Errors: `conflict` (different decoder configurations, or the output exists), `invalidArgument` (nothing in the
     /// range), `expired` (`isUnwanted` said so), `storageFull`, `storageFailed`, `sourceUnavailable` (a piece cannot be
-    /// read).
+    /// read to its end, or as far as the range goes).
     package static func join(
         _ pieces: [Piece], range: Range<Duration>? = nil, output: String, progress: (Double) -> Void = { _ in },
         isUnwanted: @escaping () -> Bool = { false }
@@ -133,19 +133,24 @@ private final class JoinedFile {
         guard found == configuration else {
             throw CodedError(.conflict, "\(piece.path) has other parameter sets; join it by itself")
         }
-        try copy(input, shift: shift(of: piece, start: start, timeBase), from: start)
+        try copy(piece.path, input, shift: shift(of: piece, start: start, timeBase), from: start)
     }
 
     /// The decode time in the piece at which the range begins; nil if the piece lies before it.
     private func rangeStart(in piece: SegmentJoiner.Piece, _ timeBase: TimeBase) throws(CodedError) -> Int64? {
         guard let range, origin == nil else { return 0 }
         let inspection = try SegmentFileReader.inspect(piece.path)
-        if piece.sessionOffset + inspection.duration <= range.lowerBound { return nil }
+        if piece.sessionOffset + inspection.duration <= range.lowerBound {
+            // Where its whole parts end, a damaged piece does not.
+            guard !inspection.isTorn else { throw Self.damaged(piece.path) }
+            return nil
+        }
         let wanted = timeBase.ticks(in: range.lowerBound - piece.sessionOffset)
         let input = try LibavInput(
             url: piece.path, name: piece.path, isFile: true, audio: false, wake: WakeSignal.never)
         var key: Int64 = 0
-        try Self.forEachPacket(input) { (packet: UnsafeMutablePointer<AVPacket>) throws(CodedError) -> Bool in
+        try Self.forEachPacket(of: piece.path, input) {
+            (packet: UnsafeMutablePointer<AVPacket>) throws(CodedError) -> Bool in
             guard packet.pointee.stream_index == input.videoIndex, packet.pointee.dts <= wanted else {
                 return packet.pointee.dts <= wanted
             }
@@ -164,38 +169,41 @@ private final class JoinedFile {
         }
         let placed = timeBase.ticks(in: piece.sessionOffset - origin)
         guard let end = ends[0] else { return placed }
-        let isMeeting = timeBase.duration(ticks: placed - end) < Self.meetingMax
+        let isMeeting = timeBase.duration(ticks: placed.subtractingClamped(end)) < Self.meetingMax
         return isMeeting ? end : placed
     }
 
-    private func copy(_ input: LibavInput, shift: Int64, from start: Int64) throws(CodedError) {
+    private func copy(
+        _ piece: String, _ input: LibavInput, shift: Int64, from start: Int64
+    ) throws(CodedError) {
         guard let video = input.stream(input.videoIndex)?.pointee.timeBase else { return }
         let audio = input.audioIndex.flatMap { input.stream($0)?.pointee.timeBase } ?? video
         timeBases[1] = audio
         let audioShift = audio.ticks(in: video.duration(ticks: shift))
         let audioStart = audio.ticks(in: video.duration(ticks: start))
         let stop = range.flatMap { range in origin.map { video.ticks(in: range.upperBound - $0) } }
-        try Self.forEachPacket(input) { (packet: UnsafeMutablePointer<AVPacket>) throws(CodedError) -> Bool in
+        try Self.forEachPacket(of: piece, input) {
+            (packet: UnsafeMutablePointer<AVPacket>) throws(CodedError) -> Bool in
             let isVideo = packet.pointee.stream_index == input.videoIndex
             guard packet.pointee.dts >= (isVideo ? start : audioStart) else { return true }
             guard !self.isUnwanted() else { throw CodedError(.expired, "ended before \(self.path) was complete") }
             let index = isVideo ? 0 : 1
             let ticks = isVideo ? shift : audioShift
             packet.pointee.stream_index = Int32(index)
-            let dts = max(packet.pointee.dts + ticks, self.ends[index].map { $0 } ?? 0)
+            let dts = max(packet.pointee.dts.addingClamped(ticks), self.ends[index].map { $0 } ?? 0)
             if isVideo, let stop, dts >= stop, packet.pointee.flags & AV_PKT_FLAG_KEY != 0 {
                 self.isOver = true
                 return false
             }
-            packet.pointee.pts = max(packet.pointee.pts + ticks, dts)
+            packet.pointee.pts = max(packet.pointee.pts.addingClamped(ticks), dts)
             packet.pointee.dts = dts
-            self.ends[index] = dts + max(packet.pointee.duration, 1)
+            self.ends[index] = dts.addingClamped(max(packet.pointee.duration, 1))
             try self.write(packet, index)
             return true
         }
         // The last packet's own duration may be libav's guess; the track's length is what the parts say.
         if !isOver, let length = input.stream(input.videoIndex)?.pointee.duration, length > 0 {
-            ends[0] = shift + length
+            ends[0] = shift.addingClamped(length)
         }
     }
 
@@ -205,7 +213,7 @@ private final class JoinedFile {
         av_packet_rescale_ts(packet, from, stream.pointee.time_base)
         packet.pointee.pos = -1
         let code = av_interleaved_write_frame(context, packet)
-        guard code >= 0 else { throw LibavError.storage(-code, "cannot write \(path)") }
+        guard code >= 0 else { throw LibavError.storage(libav: code, "cannot write \(path)") }
         if index == 0 { report.videoFrames += 1 } else { report.audioPackets += 1 }
     }
 
@@ -227,7 +235,7 @@ private final class JoinedFile {
         }
         made.pointee.strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL
         var code = avio_open(&made.pointee.pb, "file:\(path)", AVIO_FLAG_WRITE)
-        guard code >= 0 else { throw LibavError.storage(-code, "cannot create \(path)") }
+        guard code >= 0 else { throw LibavError.storage(libav: code, "cannot create \(path)") }
         code = avformat_write_header(made, nil)
         guard code >= 0 else { throw LibavError.internal(code, "MP4 cannot hold these tracks") }
     }
@@ -237,26 +245,38 @@ private final class JoinedFile {
             throw CodedError(.invalidArgument, "nothing was recorded in this range")
         }
         var code = av_write_trailer(context)
-        guard code >= 0 else { throw LibavError.storage(-code, "cannot finish \(path)") }
+        guard code >= 0 else { throw LibavError.storage(libav: code, "cannot finish \(path)") }
         report.bytes = avio_size(context.pointee.pb)
         code = avio_closep(&context.pointee.pb)
-        guard code >= 0 else { throw LibavError.storage(-code, "cannot close \(path)") }
+        guard code >= 0 else { throw LibavError.storage(libav: code, "cannot close \(path)") }
         report.duration = timeBases[0].duration(ticks: ends[0] ?? 0)
         return report
     }
 
-    /// Ends early when `body` returns false.
+    /// Ends early when `body` returns false. Throws if the file does not go on to its end: libavformat says "end of
+    /// file" also before a part that it cannot make out.
     private static func forEachPacket(
-        _ input: LibavInput, _ body: (UnsafeMutablePointer<AVPacket>) throws(CodedError) -> Bool
+        of path: String, _ input: LibavInput, _ body: (UnsafeMutablePointer<AVPacket>) throws(CodedError) -> Bool
     ) throws(CodedError) {
         guard let packet = av_packet_alloc() else { throw CodedError(.internal, "no memory for a packet") }
         defer {
             var used: UnsafeMutablePointer<AVPacket>? = packet
             av_packet_free(&used)
         }
-        while input.read(packet) >= 0 {
+        var code = input.read(packet)
+        while code >= 0 {
+            guard packet.pointee.dts != cav_nopts_value(), packet.pointee.pts != cav_nopts_value() else {
+                throw damaged(path)
+            }
             guard try body(packet) else { return }
             av_packet_unref(packet)
+            code = input.read(packet)
         }
+        guard code == cav_error_eof() else { throw LibavError.source(code, "cannot read all of \(path)") }
+        guard try !SegmentFileReader.inspect(path).isTorn else { throw damaged(path) }
+    }
+
+    private static func damaged(_ path: String) -> CodedError {
+        CodedError(.sourceUnavailable, "\(path) is damaged and cannot be read to its end")
     }
 }

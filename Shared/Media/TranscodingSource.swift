@@ -99,6 +99,8 @@ final class TranscodingSource: MediaSource, @unchecked Sendable {
         var notes = source.notes
         let dropped = reader.withLock { $0?.dropped ?? 0 } + leftOut.load(ordering: .relaxed)
         if dropped > 0 { notes.append("\(dropped) pictures dropped: the encoder does not keep up") }
+        let unheard = reader.withLock { $0?.droppedSound ?? 0 }
+        if unheard > 0 { notes.append("\(unheard) packets of sound dropped: the encoder does not keep up") }
         let bad = undecodable.load(ordering: .relaxed)
         if bad > 0 { notes.append("\(bad) pictures dropped: they do not decode") }
         return notes

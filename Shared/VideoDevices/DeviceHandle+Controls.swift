@@ -53,8 +53,8 @@ extension DeviceHandle {
     }
 
     private func menu(_ control: v4l2_queryctrl) -> [CameraControl.MenuItem] {
-        guard control.minimum >= 0, control.minimum <= control.maximum else { return [] }
-        return (control.minimum...min(control.maximum, control.minimum + Self.menuItemsMax)).compactMap { index in
+        guard let indexes = Self.menuIndexes(control.minimum, control.maximum) else { return [] }
+        return indexes.compactMap { index in
             var raw = v4l2_querymenu()
             raw.id = control.id
             raw.index = UInt32(index)
@@ -62,6 +62,12 @@ extension DeviceHandle {
             let isNumber = v4l2_ctrl_type(control.type) == V4L2_CTRL_TYPE_INTEGER_MENU
             return CameraControl.MenuItem(value: Int(index), name: isNumber ? "\(raw.value)" : text(of: raw.name))
         }
+    }
+
+    /// Of the items of a menu; nil where a driver's numbers make no sense.
+    static func menuIndexes(_ minimum: Int32, _ maximum: Int32) -> ClosedRange<Int32>? {
+        guard minimum >= 0, minimum <= maximum else { return nil }
+        return minimum...min(maximum, minimum.addingClamped(menuItemsMax))
     }
 
     /// Sets each; answers why one was not, by name. Switches and menus come first: they decide what else can be set.

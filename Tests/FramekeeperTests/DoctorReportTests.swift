@@ -8,6 +8,8 @@ struct DoctorReportTests {
     private let node = NodeID(unchecked: "attic")
     private let front = CameraID(unchecked: "front")
 
+    private static let nodeServices: [ServiceName] = [.rotationService, .configWriter, .healthMonitor, .metrics]
+
     private func presence(_ name: ServiceName, _ instance: String, into board: inout StatusBoard) {
         board.update(
             ServiceAddress(name, InstanceID(unchecked: instance)),
@@ -18,7 +20,7 @@ struct DoctorReportTests {
     @Test("A healthy node is said to be one")
     func healthy() {
         var board = StatusBoard()
-        for name in [ServiceName.rotationService, .configWriter, .metrics] { presence(name, "attic", into: &board) }
+        for name in Self.nodeServices { presence(name, "attic", into: &board) }
         presence(.captureWorker, "front", into: &board)
         var report = DoctorReport()
         report.brokerAnswers("embedded", after: .milliseconds(3))
@@ -54,6 +56,18 @@ struct DoctorReportTests {
         #expect(report.findings.allSatisfy { $0.verdict != .ok && $0.advice != nil })
         #expect(report.findings.contains { $0.detail.contains("config-writer/attic") })
         #expect(report.findings.contains { $0.check == "camera front" && $0.advice?.contains("password") == true })
+    }
+
+    @Test("Each process that a node runs is missed", arguments: nodeServices)
+    func missing(service: ServiceName) {
+        var board = StatusBoard()
+        for name in Self.nodeServices where name != service { presence(name, "attic", into: &board) }
+        // Of another node.
+        presence(service, "cellar", into: &board)
+        var report = DoctorReport()
+        report.services(board, node: node, cameras: [])
+        #expect(!report.isHealthy)
+        #expect(report.findings.map(\.detail) == ["not there: \(service)/attic"])
     }
 
     @Test("A camera that records and that nobody can watch is not well")

@@ -32,10 +32,7 @@ import Testing
     private static func numbered(_ fixtures: MediaFixtures, frames: Int) throws -> String {
         var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .seconds(600))
         copy.framesMax = frames
-        try copy.run(
-            MediaSources.make(
-                .testPattern(.init(width: 320, height: 180, fps: 120)), encoder: EncoderSettings(), audio: false,
-                openTimeout: .seconds(5), stallTimeout: .seconds(5)))
+        try copy.run(NumberedPattern.source())
         return try #require(copy.paths.first)
     }
 

@@ -39,6 +39,18 @@ import Testing
         let ring = ring(span: 100, bytesMax: 12, frames: 0..<18, gop: 5)
         #expect(Array(ring.elements(from: .zero)) == Array(10..<18))
         #expect(ring.overruns == 0)
+        #expect(ring.groupsCut == 2)
+    }
+
+    /// What leaves because nobody asks for it any more is no loss.
+    @Test func onlyAShortenedSpanIsCounted() {
+        #expect(ring(span: 10, frames: 0..<100, gop: 5).groupsCut == 0)
+        #expect(ring(span: 0, bytesMax: 12, frames: 0..<100, gop: 5).groupsCut == 0)
+        var ring = ring(span: 10, bytesMax: 12, frames: 0..<12, gop: 5)
+        let isCut = ring.append(12, isKey: false, time: time(12), bytes: 1)
+        #expect(isCut && ring.groupsCut == 1 && ring.oldest == time(5))
+        let fits = ring.append(13, isKey: false, time: time(13), bytes: 1)
+        #expect(!fits)
     }
 
     @Test func aGroupThatIsTooLargeAloneIsDroppedUntilTheNextKeyFrame() {

@@ -103,6 +103,48 @@ import Testing
         #expect(try names(fixtures) == before)
     }
 
+    private func damage(_ path: String, _ change: (inout Data) throws -> Void) throws {
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        try change(&bytes)
+        try bytes.write(to: URL(fileURLWithPath: path))
+    }
+
+    private func unreadable(
+        _ pieces: [SegmentJoiner.Piece], range: Range<Duration>? = nil, _ fixtures: MediaFixtures
+    ) throws {
+        let before = try names(fixtures)
+        #expect {
+            try SegmentJoiner.join(pieces, range: range, output: fixtures.path("joined.mp4"))
+        } throws: { ($0 as? CodedError)?.code == .sourceUnavailable }
+        #expect(try names(fixtures) == before, "no half of a clip")
+    }
+
+    /// A clip that is shorter than what was recorded must not look like a whole one.
+    @Test func aPieceThatBreaksOffIsAnError() throws {
+        let fixtures = try MediaFixtures()
+        let (_, pieces, _) = try record(fixtures)
+        try damage(pieces[1].path) { $0 = $0.dropLast(700) }
+        try unreadable(pieces, fixtures)
+        try unreadable(pieces, range: .seconds(1)..<(.seconds(100)), fixtures)
+        try unreadable([pieces[1]], range: .milliseconds(3999)..<(.seconds(100)), fixtures)
+        // What lies before the damage can be had.
+        let range: Range<Duration> = .zero..<(.milliseconds(2900))
+        #expect(try SegmentJoiner.join(pieces, range: range, output: fixtures.path("part.mp4")).videoFrames == 75)
+    }
+
+    /// As `EIO`, what libav says here is not the end of the file.
+    @Test func aPlaceThatCannotBeReadIsAnError() throws {
+        let fixtures = try MediaFixtures()
+        let (_, pieces, _) = try record(fixtures)
+        try damage(pieces[1].path) { bytes in
+            let run = try #require(bytes.range(of: Data("trun".utf8), options: .backwards))
+            try #require(bytes[run.upperBound + 3] & 1 == 1, "it says where its data begins")
+            bytes.replaceSubrange(run.upperBound + 8..<run.upperBound + 12, with: [0x80, 0, 0, 1])
+        }
+        #expect(try !SegmentFileReader.inspect(pieces[1].path).isTorn)
+        try unreadable(pieces, fixtures)
+    }
+
     @Test func otherParameterSetsAreRefusedAndGrouped() throws {
         let fixtures = try MediaFixtures()
         let (_, pieces, _) = try record(fixtures)

@@ -19,7 +19,7 @@ import Testing
 
     @Test func theFirstPartIsThereWithTheSecondFrame() throws {
         let fixtures = try MediaFixtures()
-        let source = TestPatternTests.source()
+        let source = NumberedPattern.source(fps: 60)
         defer { source.close() }
         let writer = try writer(source, fixtures.folder)
         #expect(!writer.hasUnwritten)
@@ -35,7 +35,7 @@ import Testing
 
     @Test func aSilentSourceIsFlushedAndGoesOn() throws {
         let fixtures = try MediaFixtures()
-        let source = TestPatternTests.source()
+        let source = NumberedPattern.source(fps: 60)
         defer { source.close() }
         let writer = try writer(source, fixtures.folder)
         for _ in 0..<5 { _ = try writer.append(packet(source)) }
@@ -52,7 +52,7 @@ import Testing
 
     @Test func nothingIsTakenAfterTheEnd() throws {
         let fixtures = try MediaFixtures()
-        let source = TestPatternTests.source()
+        let source = NumberedPattern.source(fps: 60)
         defer { source.close() }
         let writer = try writer(source, fixtures.folder, durability: .processCrash)
         _ = try writer.append(packet(source))
@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test func aMissingStorageFolderIsAnError() throws {
-        let source = TestPatternTests.source()
+        let source = NumberedPattern.source(fps: 60)
         defer { source.close() }
         let format = try source.open()
         #expect {

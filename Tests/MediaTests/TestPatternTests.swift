@@ -5,12 +5,6 @@ import TestSupport
 import Testing
 
 @Suite struct TestPatternTests {
-    static func source(fps: Int = 60, gop: Duration = .seconds(2)) -> any MediaSource {
-        MediaSources.make(
-            .testPattern(.init(width: 320, height: 180, fps: fps)), encoder: EncoderSettings(gop: gop), audio: false,
-            openTimeout: .seconds(5), stallTimeout: .seconds(5))
-    }
-
     @Test(arguments: [(64, 64), (320, 180), (640, 360), (1920, 1080)])
     func theStripTellsTheNumber(width: Int, height: Int) {
         let painter = TestPatternPainter(width: width, height: height)
@@ -37,14 +31,14 @@ import Testing
         let fixtures = try MediaFixtures()
         var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .milliseconds(500))
         copy.framesMax = 75
-        try copy.run(Self.source(gop: .milliseconds(250)))
+        try copy.run(NumberedPattern.source(fps: 60, encoder: EncoderSettings(gop: .milliseconds(250))))
         #expect(copy.reports.count >= 2)
         let numbers = try copy.paths.flatMap { try TestPatternReading.numbers(in: $0) }
         #expect(numbers == Array(0..<75))
     }
 
     @Test func anAskedForKeyFrameComesNext() throws {
-        let source = Self.source()
+        let source = NumberedPattern.source()
         defer { source.close() }
         _ = try source.open()
         var keys: [Int] = []
@@ -131,7 +125,9 @@ import Testing
     }
 
     @Test func aPatternWaitingForItsFrameCanBeInterrupted() throws {
-        let source = Self.source(fps: 1)
+        let source = MediaSources.make(
+            .testPattern(.init(width: 320, height: 180, fps: 1)), encoder: EncoderSettings(), audio: false,
+            openTimeout: .seconds(5), stallTimeout: .seconds(5))
         defer { source.close() }
         _ = try source.open()
         _ = try source.next()

@@ -22,10 +22,7 @@ import Testing
     {
         var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .seconds(600))
         copy.framesMax = frames
-        try copy.run(
-            MediaSources.make(
-                .testPattern(.init(width: 320, height: 180, fps: 120)), encoder: EncoderSettings(), audio: false,
-                openTimeout: .seconds(5), stallTimeout: .seconds(5)))
+        try copy.run(NumberedPattern.source())
         let recorded = try #require(copy.paths.first)
         try fixtures.ffmpeg(["-i", recorded] + arguments + [fixtures.path(name)])
         return fixtures.path(name)

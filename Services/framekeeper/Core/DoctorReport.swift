@@ -68,10 +68,12 @@ package struct DoctorReport: Sendable, Hashable, Encodable {
         }
     }
 
+    /// What every node runs beside its workers.
+    private static let nodeServices: [ServiceName] = [.rotationService, .configWriter, .healthMonitor, .metrics]
+
     package mutating func services(_ board: StatusBoard, node: NodeID, cameras: [CameraID]) {
         let expected: [(ServiceName, String)] =
-            [(.rotationService, node.rawValue), (.configWriter, node.rawValue), (.metrics, node.rawValue)]
-            + cameras.map { (.captureWorker, $0.rawValue) }
+            Self.nodeServices.map { ($0, node.rawValue) } + cameras.map { (.captureWorker, $0.rawValue) }
         let missing = expected.filter { name, instance in
             !board.services.contains {
                 $0.service == name && $0.instance.rawValue == instance && $0.presence.state == .online

@@ -19,7 +19,7 @@ struct BusVisit: Sendable {
     static let refusedWithin: Duration = .seconds(1)
 
     /// Connects and subscribes; throws `unavailable` with what to do if the broker is away.
-    /// - Parameter listener: Gets everything that comes in, in order, until it answers false; then `work` is done.
+    /// - Returns: with the visit, what comes in after the connection stands, in order.
     static func begin(
         _ configuration: ClusterConfiguration, subscriptions: [TopicTemplate] = []
     ) async throws(CommandFailure) -> (visit: BusVisit, inputs: AsyncStream<BusInput>.AsyncIterator) {

@@ -17,10 +17,8 @@ int cav_error_from_errno(int posix_errno);
 // FF_QP2LAMBDA: what a quantiser scale is multiplied by where libav wants a "quality".
 int cav_quality_scale(void);
 
-// Counts libav's log messages instead of printing them, for the whole process.
-void cav_count_log_messages(void);
-uint64_t cav_logged_warnings(void);
-uint64_t cav_logged_errors(void);
+// libav's log messages are not printed, for the whole process.
+void cav_drop_log_messages(void);
 
 // pthread_setname_np(3) for the calling thread; at most 15 bytes.
 void cav_name_thread(const char *name);

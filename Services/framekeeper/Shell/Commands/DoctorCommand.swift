@@ -88,7 +88,8 @@ struct DoctorCommand: FramekeeperSubcommand {
         var facts = statvfs()
         guard statvfs(path, &facts) == 0 else { return .failure(.lastSystemError("cannot be looked at")) }
         guard access(path, W_OK) == 0 else { return .failure(.lastSystemError("cannot be written")) }
-        return .success(ByteCount(Int64(facts.f_bavail) * Int64(facts.f_frsize)))
+        let unit = Int64(clamping: facts.f_frsize)
+        return .success(ByteCount(Int64(clamping: facts.f_bavail).multipliedClamped(by: unit)))
     }
 
     private static func webcam(at path: String, _ source: SourceAddress.V4L2Source) -> DoctorReport.Webcam {

@@ -100,9 +100,10 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
                         + .nanoseconds(manifest.sessionOffsetNanoseconds)))
         }
         let name = output
+        let range = start.flatMap { ClipRange.onTimeline(startingAt: $0, from: from?.time, to: to?.time) }
         do throws(CodedError) {
             let joined = try SegmentJoiner.join(
-                pieces, range: range(start), output: output,
+                pieces, range: range, output: output,
                 progress: { terminal.progress(ProgressBar.text($0, name)) }, isUnwanted: { shutdown.isRequested })
             return Report(
                 file: output, sessions: Set(rows.map(\.session)).count, segments: pieces.count,
@@ -115,18 +116,13 @@ struct RecordingsExportCommand: FramekeeperSubcommand {
     }
 
     private func hint(_ error: CodedError) -> String? {
-        guard error.code == .conflict else { return nil }
-        return access(output, F_OK) == 0
-            ? "choose another name, or remove \(output)"
-            : "the camera's format changed on the way; export the parts with --from and --to"
-    }
-
-    /// On the timeline of the first session; nil: all of it.
-    private func range(_ start: WallTime?) -> Range<Duration>? {
-        guard let start, from != nil || to != nil else { return nil }
-        let lower = from.map { max($0.time - start, .zero) } ?? .zero
-        let upper = to.map { max($0.time - start, lower) } ?? Duration.writtenMax
-        return lower..<upper
+        switch error.code {
+        case .conflict where access(output, F_OK) == 0: return "choose another name, or remove \(output)"
+        case .conflict: return "the camera's format changed on the way; export the parts with --from and --to"
+        case .sourceUnavailable:
+            return "framekeeper recordings verify names what is broken; --to before it exports what lies before"
+        default: return nil
+        }
     }
 
     private func manifest(_ path: String) throws(CommandFailure) -> SegmentManifest {
