@@ -241,7 +241,7 @@ package struct RestartCommand: BusCommand {
             let word = try fields.string("command") ?? "restart"
             guard word == "restart" else { throw Self.unknown(word) }
             reason = try fields.string("reason").map { String($0.prefix(Self.reasonLengthMax)) }
-            ifRestarts = try fields.integer("if_restarts", in: 0...Int(Int32.max))
+            ifRestarts = try fields.integer("if_restarts", in: StateLimits.countRange)
             try fields.finish()
         }
     }

@@ -220,6 +220,16 @@ package struct MediaServerState: BusMessage {
             self.bytes = bytes
             self.readersTotal = readersTotal
         }
+
+        private enum CodingKeys: String, CodingKey { case ready, viewers, bytes, readersTotal }
+
+        package init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            ready = try fields.decode(Bool.self, forKey: .ready)
+            viewers = try fields.decode(.viewers, in: StateLimits.countRange)
+            bytes = try fields.decode(UInt64.self, forKey: .bytes)
+            readersTotal = try fields.decodeIfPresent(UInt64.self, forKey: .readersTotal)
+        }
     }
 
     package var reachable: Bool

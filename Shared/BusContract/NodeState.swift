@@ -70,6 +70,21 @@ package struct StorageState: BusMessage {
         self.status = status
         self.error = error
     }
+
+    private enum CodingKeys: String, CodingKey {
+        case totalBytes, freeBytes, minFreeBytes, usedBytes, oldestAt, status, error
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        totalBytes = try fields.decode(.totalBytes, in: StateLimits.bytesRange)
+        freeBytes = try fields.decode(.freeBytes, in: StateLimits.bytesRange)
+        minFreeBytes = try fields.decodeIfPresent(.minFreeBytes, in: StateLimits.bytesRange)
+        usedBytes = try fields.decode(.usedBytes, in: StateLimits.bytesRange)
+        oldestAt = try fields.decodeIfPresent(WallTime.self, forKey: .oldestAt)
+        status = try fields.decode(Status.self, forKey: .status)
+        error = try fields.decodeIfPresent(PublishedError.self, forKey: .error)
+    }
 }
 
 /// `services/<service>/<instance>`: presence. The will carries the same `session` as the birth of its connection, so
@@ -104,5 +119,15 @@ package struct ServiceState: BusMessage {
         self.startedAt = startedAt
         self.session = session
         self.orderly = orderly
+    }
+
+    /// Whether it changes nothing of `known`, which was heard before it: a will that is late is of another session than
+    /// the birth that it follows; one behind the farewell of its own session knows less than that.
+    package func isLate(after known: ServiceState) -> Bool {
+        guard state == .offline else { return false }
+        return switch known.state {
+        case .online: known.session != session
+        case .offline: known.session == session && known.orderly == true
+        }
     }
 }

@@ -18,10 +18,11 @@ package struct BoundaryGrid: Hashable, Sendable {
         origin = start + shift
     }
 
-    /// The first boundary later than `time`.
+    /// The first boundary later than `time`; the end of `WallTime` where that holds none.
     package func boundary(after time: WallTime) -> WallTime {
         let step = interval.nanoseconds
-        let count = (time - origin).nanoseconds.floorDivided(by: step) + 1
-        return origin + .nanoseconds(count * step)
+        // Two moments may lie further apart than 64 bits of nanoseconds reach.
+        let rest = Int64((Int128(time.nanoseconds) - Int128(origin.nanoseconds)) % Int128(step))
+        return time + .nanoseconds(step - (rest < 0 ? rest + step : rest))
     }
 }

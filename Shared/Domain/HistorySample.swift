@@ -32,7 +32,7 @@ package enum HistoryStep: Int, Hashable, Sendable, Codable, CaseIterable {
 
     /// The beginning of the span that holds `time`: a multiple of the step since 1970.
     package func start(of time: WallTime) -> WallTime {
-        WallTime(nanoseconds: time.nanoseconds.floorDivided(by: duration.nanoseconds) * duration.nanoseconds)
+        WallTime(nanoseconds: time.nanoseconds.roundedDown(toMultipleOf: duration.nanoseconds))
     }
 }
 
@@ -92,7 +92,7 @@ package struct HistorySample: Hashable, Sendable {
     /// Two parts of one span as one; subject and beginning are this one's.
     package func merged(with other: HistorySample) -> HistorySample {
         var whole = self
-        whole.count = count + other.count
+        whole.count = count.addingClamped(other.count)
         whole.fps = mean(fps, other.fps, other.count)
         whole.bitrateBps = mean(bitrateBps, other.bitrateBps, other.count)
         whole.partWriteSeconds = Self.join(partWriteSeconds, other.partWriteSeconds, max)

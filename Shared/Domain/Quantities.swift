@@ -57,7 +57,7 @@ extension Duration {
 
     /// `1.5 s`.
     package var tenths: String {
-        let tenths = (nanoseconds + 50_000_000) / 100_000_000
+        let tenths = nanoseconds.addingClamped(50_000_000) / 100_000_000
         return "\(tenths / 10).\(tenths % 10) s"
     }
 }

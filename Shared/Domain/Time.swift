@@ -1,5 +1,8 @@
 /// Two clocks, two types. Deadlines and durations come from `MonotonicTime`, which no one can set; `WallTime` names
 /// moments to people and in files. Neither is read here: the Shell reads a clock and passes the value in.
+///
+/// Both hold 292 years to either side of their zero. Moments come from files, ledgers and the bus too, so arithmetic
+/// that leaves that range ends at its edge and never traps: what lies centuries off is as late as can be told.
 
 /// A moment on this machine's monotonic clock (Linux `CLOCK_MONOTONIC`).
 package struct MonotonicTime: Hashable, Sendable, Comparable, Codable {
@@ -11,13 +14,13 @@ package struct MonotonicTime: Hashable, Sendable, Comparable, Codable {
     package static let zero = MonotonicTime(nanoseconds: 0)
     package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
     package static func + (time: Self, span: Duration) -> Self {
-        Self(nanoseconds: time.nanoseconds + span.nanoseconds)
+        Self(nanoseconds: time.nanoseconds.addingClamped(span.nanoseconds))
     }
     package static func - (time: Self, span: Duration) -> Self {
-        Self(nanoseconds: time.nanoseconds - span.nanoseconds)
+        Self(nanoseconds: time.nanoseconds.subtractingClamped(span.nanoseconds))
     }
     package static func - (left: Self, right: Self) -> Duration {
-        .nanoseconds(left.nanoseconds - right.nanoseconds)
+        .nanoseconds(left.nanoseconds.subtractingClamped(right.nanoseconds))
     }
 }
 
@@ -27,18 +30,27 @@ package struct WallTime: Hashable, Sendable, Comparable {
     package var nanoseconds: Int64
 
     package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
-    package init(milliseconds: Int64) { nanoseconds = milliseconds * 1_000_000 }
+    /// Clamped to what `nanoseconds` holds: September 1677 to April 2262. A file's time of change may be any number.
+    package init(milliseconds: Int64) { nanoseconds = milliseconds.multipliedClamped(by: 1_000_000) }
+    /// Nil outside `millisecondsRange`.
+    package init?(exactlyMilliseconds milliseconds: Int64) {
+        guard Self.millisecondsRange.contains(milliseconds) else { return nil }
+        self.init(milliseconds: milliseconds)
+    }
+
+    /// What `nanoseconds` holds.
+    package static let millisecondsRange = Int64.min / 1_000_000...Int64.max / 1_000_000
 
     package var milliseconds: Int64 { nanoseconds.floorDivided(by: 1_000_000) }
     package static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
     package static func + (time: Self, span: Duration) -> Self {
-        Self(nanoseconds: time.nanoseconds + span.nanoseconds)
+        Self(nanoseconds: time.nanoseconds.addingClamped(span.nanoseconds))
     }
     package static func - (time: Self, span: Duration) -> Self {
-        Self(nanoseconds: time.nanoseconds - span.nanoseconds)
+        Self(nanoseconds: time.nanoseconds.subtractingClamped(span.nanoseconds))
     }
     package static func - (left: Self, right: Self) -> Duration {
-        .nanoseconds(left.nanoseconds - right.nanoseconds)
+        .nanoseconds(left.nanoseconds.subtractingClamped(right.nanoseconds))
     }
 }
 
@@ -69,6 +81,30 @@ extension Int64 {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? quotient - 1 : quotient
     }
+
+    /// The sum, or the nearest number that there is. Not that of every integer: what counts time calls it all the while.
+    package func addingClamped(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? (other < 0 ? .min : .max) : sum
+    }
+
+    /// As `addingClamped`.
+    package func subtractingClamped(_ other: Int64) -> Int64 {
+        let (difference, overflow) = subtractingReportingOverflow(other)
+        return overflow ? (other < 0 ? .max : .min) : difference
+    }
+
+    /// As `addingClamped`.
+    package func multipliedClamped(by factor: Int64) -> Int64 {
+        let (product, overflow) = multipliedReportingOverflow(by: factor)
+        return overflow ? ((self < 0) == (factor < 0) ? .max : .min) : product
+    }
+
+    /// The greatest multiple of `step` that is not above; clamped, so it is none within a step of the least `Int64`.
+    /// - Parameter step: more than zero.
+    package func roundedDown(toMultipleOf step: Int64) -> Int64 {
+        floorDivided(by: step).multipliedClamped(by: step)
+    }
 }
 
 extension Duration {
@@ -85,7 +121,10 @@ extension Duration {
     package var seconds: Double { Double(nanoseconds) / 1e9 }
 
     /// Rounded to a whole millisecond, as published.
-    package var publishedSeconds: Double { Double((nanoseconds + 500_000).floorDivided(by: 1_000_000)) / 1000 }
+    package var publishedSeconds: Double { Double(wholeMilliseconds) / 1000 }
+
+    /// Rounded to the nearest millisecond; clamped as `nanoseconds` is.
+    package var wholeMilliseconds: Int64 { nanoseconds.addingClamped(500_000).floorDivided(by: 1_000_000) }
 }
 
 /// The unit of a track's timestamps, as a fraction of a second (libav `AVRational time_base`).

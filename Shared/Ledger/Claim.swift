@@ -49,9 +49,20 @@ extension GapRecord {
     /// What the clocks of an event and of a file may differ by.
     private static let roundingMax: Duration = .milliseconds(10)
 
+    /// What the clocks of two hosts may differ by.
+    private static let clockSkewMax: Duration = .seconds(60)
+
     /// Whether the times and numbers can be those of a gap.
     var isPossible: Bool {
         to >= from && duration <= .writtenMax && framesLost ?? 0 <= RecordingLimits.frameMax
+    }
+
+    /// Whether it is told before it can have been: nobody could ever forget it. A session keeps the clock that it began
+    /// with, so after a step back of the host's own its files lie ahead too, and its gaps may.
+    func liesAhead(of rows: [SegmentRecord], now: WallTime) -> Bool {
+        guard let newest = rows.last else { return to > now + Self.clockSkewMax }
+        let known = newest.endedAt ?? newest.startedAt + RotationSettings.intervalMax
+        return from > max(now, known) + Self.clockSkewMax
     }
 
     /// The segments that a gap lies between, as `rows` (those of its session, by index) have it. In a burst several may

@@ -69,14 +69,25 @@ enum DatabaseFile {
 
     // MARK: Damage
 
-    static func isDamaged(_ path: String) throws(CodedError) -> Bool {
+    /// - Parameter moments: columns by table that hold milliseconds of a `WallTime`. A flipped bit in one is a number
+    ///   like any other to SQLite, and only this finds it.
+    static func isDamaged(_ path: String, moments: [String: [String]] = [:]) throws(CodedError) -> Bool {
         do {
             var configuration = Configuration()
             configuration.busyMode = .timeout(busySecondsMax)
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             defer { _ = try? queue.close() }
             let verdict = try queue.read { try String.fetchOne($0, sql: "PRAGMA integrity_check(1)") }
-            return verdict != "ok"
+            guard verdict == "ok" else { return true }
+            return try queue.read { db in
+                try moments.contains { table, columns in
+                    guard try db.tableExists(table) else { return false }
+                    let range = WallTime.millisecondsRange
+                    let isNone = columns.map { "\($0) NOT BETWEEN \(range.lowerBound) AND \(range.upperBound)" }
+                    let sql = "SELECT EXISTS (SELECT 1 FROM \(table) WHERE \(isNone.joined(separator: " OR ")))"
+                    return try Bool.fetchOne(db, sql: sql) ?? false
+                }
+            }
         } catch  where LedgerFault.isCorruption(error) {
             return true
         } catch {

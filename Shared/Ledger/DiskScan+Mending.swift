@@ -22,7 +22,10 @@ extension DiskScan {
         let listed = try store.gaps(LedgerQuery(camera: camera))
         for (session, gaps) in Dictionary(grouping: listed, by: \.session).sorted(by: { $0.key < $1.key }) {
             let rows = try store.segments(LedgerQuery(session: session)).sorted { $0.index < $1.index }
-            let forged = gaps.filter { !$0.isPossible || $0.isContradicted(by: rows) }
+            let moment = now()
+            let forged = gaps.filter {
+                !$0.isPossible || $0.isContradicted(by: rows) || $0.liesAhead(of: rows, now: moment)
+            }
             try drop(forged, &report)
             try askFiles(rows, Set(gaps).subtracting(forged), isShaken: !forged.isEmpty, &report)
         }

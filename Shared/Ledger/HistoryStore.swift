@@ -155,7 +155,7 @@ package final class HistoryStore: Sendable {
 extension HistorySample {
     fileprivate init(_ subject: HistorySubject, _ row: Row) {
         let seconds: Int64 = row["at"]
-        self.init(subject, at: WallTime(nanoseconds: seconds * 1_000_000_000), count: row["count"])
+        self.init(subject, at: WallTime(milliseconds: seconds.multipliedClamped(by: 1000)), count: row["count"])
         fps = row["fps"]
         bitrateBps = row["bitrate_bps"]
         partWriteSeconds = row["part_write_seconds"]

@@ -9,6 +9,13 @@ enum LedgerSchema {
         return migrator
     }
 
+    /// Columns by table that are read as a `WallTime`.
+    static let moments = [
+        "session": ["started_ms", "ended_ms"],
+        "segment": ["started_ms", "session_started_ms", "ended_ms"],
+        "gap": ["from_ms", "to_ms"],
+    ]
+
     /// Times and durations are milliseconds, `_ms` in the name; frame numbers and sizes are signed 64-bit integers.
     private static let version1 = """
         CREATE TABLE session (

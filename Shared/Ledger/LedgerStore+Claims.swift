@@ -40,14 +40,46 @@ extension LedgerStore {
         return .recorded
     }
 
-    /// Adds what an event tells of a gap, unless the session's files leave no room for it.
+    /// Gaps that are taken before the files that bear them out are known: of a session with files, and of all sessions
+    /// without any of a camera. The event of a gap may come before that of the file behind it, and many may wait for a
+    /// ledger that failed.
+    package static let gapsAheadMax = 1000
+
+    /// Adds what an event tells of a gap, unless the session's files leave no room for it, or it lies in the future.
     package func take(_ told: GapRecord, now: WallTime) throws(CodedError) -> ClaimOutcome {
         let rows = try segments(LedgerQuery(session: told.session)).sorted { $0.index < $1.index }
         guard told.isPossible, !told.isContradicted(by: rows) else {
             return .refused("the session's files leave no room for it")
         }
+        guard !told.liesAhead(of: rows, now: now) else { return .refused("it lies in the future") }
+        guard try hasRoom(for: told, rows) else { return .refused("more gaps than files that bear them out") }
         try record(segments: [], gaps: [told], now: now)
         return .recorded
+    }
+
+    /// A gap ends a file, so a session's gaps since its first file are no more than its files; each beginning is told
+    /// once. Without a bound anyone on the bus could make the ledger grow for ever.
+    private func hasRoom(for told: GapRecord, _ rows: [SegmentRecord]) throws(CodedError) -> Bool {
+        try read { db in
+            let isKnown = try Bool.fetchOne(
+                db, sql: "SELECT EXISTS (SELECT 1 FROM gap WHERE session = ? AND from_ms = ?)",
+                arguments: [told.session.rawValue, told.from.milliseconds])
+            if isKnown == true { return true }
+            let count: Int?
+            if let first = rows.map(\.startedAt).min() {
+                count = try Int.fetchOne(
+                    db, sql: "SELECT COUNT(*) FROM gap WHERE session = ? AND to_ms >= ?",
+                    arguments: [told.session.rawValue, first.milliseconds])
+            } else {
+                count = try Int.fetchOne(
+                    db,
+                    sql: """
+                        SELECT COUNT(*) FROM gap WHERE camera = ?
+                        AND NOT EXISTS (SELECT 1 FROM segment WHERE session = gap.session)
+                        """, arguments: [told.camera.rawValue])
+            }
+            return count ?? 0 < rows.count + Self.gapsAheadMax
+        }
     }
 
     /// A segment that is known to have begun, and of which neither file is there, is known to have ended without one.

@@ -26,13 +26,13 @@ extension LedgerStore {
                         """, arguments: [camera.rawValue, limit]
                 ).map(SegmentRecord.init)
                 return CameraHoldings(
-                    camera: camera, bytes: total.bytes, newestAt: WallTime(milliseconds: total.newest), oldest: oldest)
+                    camera: camera, bytes: total.bytes, newestAt: total.newest, oldest: oldest)
             }
         }
     }
 
-    private static func totals(in db: Database) throws -> [CameraID: (bytes: Int64, newest: Int64)] {
-        var totals: [CameraID: (bytes: Int64, newest: Int64)] = [:]
+    private static func totals(in db: Database) throws -> [CameraID: (bytes: Int64, newest: WallTime)] {
+        var totals: [CameraID: (bytes: Int64, newest: WallTime)] = [:]
         let rows = try Row.fetchAll(
             db,
             sql: """
@@ -41,11 +41,11 @@ extension LedgerStore {
                 FROM segment WHERE state IN ('closed', 'open') GROUP BY state, camera
                 """)
         for row in rows {
-            guard let camera = CameraID(rawValue: row["camera"]) else { continue }
-            let known = totals[camera] ?? (0, .min)
+            guard let camera = CameraID(rawValue: row["camera"]), let newest = try row.time("newest") else { continue }
+            let known = totals[camera] ?? (0, newest)
             let isClosed = row["state"] == SegmentRecord.State.closed.rawValue
             let bytes: Int64 = isClosed ? Self.clamped(row["bytes"]) : 0
-            totals[camera] = (known.bytes.addingClamped(bytes), max(known.newest, row["newest"]))
+            totals[camera] = (known.bytes.addingClamped(bytes), max(known.newest, newest))
         }
         return totals
     }

@@ -46,7 +46,7 @@ package final class LedgerStore: Sendable {
             queue = try DatabaseFile.openReader(path, LedgerSchema.migrator)
             origin = .existing
         case .owner:
-            if isThere, try DatabaseFile.isDamaged(path) {
+            if isThere, try DatabaseFile.isDamaged(path, moments: LedgerSchema.moments) {
                 let aside = try DatabaseFile.moveAside(path, now: now)
                 origin = .replaced(damaged: aside)
             } else {

@@ -33,7 +33,7 @@ package final class RevisionStore: Sendable {
             queue = try DatabaseFile.openReader(path, RevisionSchema.migrator)
             origin = .existing
         case .owner:
-            if isThere, try DatabaseFile.isDamaged(path) {
+            if isThere, try DatabaseFile.isDamaged(path, moments: RevisionSchema.moments) {
                 origin = .replaced(damaged: try DatabaseFile.moveAside(path, now: now))
             } else {
                 origin = isThere ? .existing : .created
@@ -179,9 +179,12 @@ extension RevisionRecord {
         guard let origin = Origin(rawValue: row["origin"]), let state = State(rawValue: row["state"]) else {
             throw CodedError(.storageFailed, LedgerFault.damaged, cause: "a word that the history does not know")
         }
+        guard let at = try row.time("at_ms") else {
+            throw CodedError(.storageFailed, LedgerFault.damaged, cause: "a revision without its moment")
+        }
         let text: String = row["text"]
         self.init(
-            number: row["number"], at: WallTime(milliseconds: row["at_ms"]), text: Array(text.utf8), origin: origin,
+            number: row["number"], at: at, text: Array(text.utf8), origin: origin,
             state: state, who: row["who"], why: row["why"])
     }
 }
@@ -193,6 +196,9 @@ enum RevisionSchema {
         migrator.registerMigration("1") { db in try db.execute(sql: version1) }
         return migrator
     }
+
+    /// Columns by table that are read as a `WallTime`.
+    static let moments = ["revision": ["at_ms"]]
 
     /// Texts that are not UTF-8 never load and are kept with replacement characters.
     private static let version1 = """

@@ -142,5 +142,4 @@ extension WallTime {
 extension Duration {
     /// Rounded to the nearest millisecond.
     var inMilliseconds: Duration { .milliseconds(wholeMilliseconds) }
-    var wholeMilliseconds: Int64 { (nanoseconds + 500_000).floorDivided(by: 1_000_000) }
 }

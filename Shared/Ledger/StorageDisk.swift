@@ -85,16 +85,20 @@ package struct StorageDisk: Sendable {
         _ = rmdir("\(storage)/\(path.folder)")
     }
 
-    /// Size and free space for this user of the file system that holds the storage folder (statvfs(3)).
+    /// Size and free space for this user of the file system that holds the storage folder (statvfs(3)); clamped, since
+    /// some that come over a network claim to have no end.
     package func space() throws(CodedError) -> (totalBytes: Int64, freeBytes: Int64) {
         var space = statvfs()
         guard statvfs(storage, &space) == 0 else { throw LedgerFault.system("measure \(storage)", errno) }
-        let unit = Int64(space.f_frsize)
-        return (Int64(space.f_blocks) * unit, Int64(space.f_bavail) * unit)
+        let unit = Int64(clamping: space.f_frsize)
+        return (
+            Int64(clamping: space.f_blocks).multipliedClamped(by: unit),
+            Int64(clamping: space.f_bavail).multipliedClamped(by: unit)
+        )
     }
 
     private static func milliseconds(_ time: timespec) -> Int64 {
-        Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+        Int64(time.tv_sec).multipliedClamped(by: 1000).addingClamped(Int64(time.tv_nsec) / 1_000_000)
     }
 
     // MARK: Folders

@@ -1,3 +1,4 @@
+package import Domain
 internal import Glibc
 
 /// A thread of its own for C calls that block: Swift's cooperative pool has one thread per core, and a call that blocks
@@ -6,13 +7,24 @@ package enum BlockingThread {
     /// What the kernel keeps of a thread's name (proc(5), comm).
     package static let nameBytesMax = 15
 
-    /// Starts a thread that runs `body` once and ends. Traps if the system has no thread left to give, since nothing
-    /// that needs one can go on.
+    /// Starts a thread that runs `body` once and ends. Traps if the system has no thread left to give: for what the
+    /// process cannot go on without.
     package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        do throws(CodedError) { try attempt(name, body) } catch { preconditionFailure("\(error)") }
+    }
+
+    /// As `start`, for a job that is worth less than the process: throws `notReady` if the system has no thread left to
+    /// give.
+    ///
+    /// - Parameter stackBytes: nil: as much as the system gives any thread.
+    package static func attempt(
+        _ name: String, stackBytes: Int? = nil, _ body: @escaping @Sendable () -> Void
+    ) throws(CodedError) {
         let box = Unmanaged.passRetained(Box(name: name, body: body))
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        if let stackBytes { pthread_attr_setstacksize(&attributes, stackBytes) }
         defer { pthread_attr_destroy(&attributes) }
         var thread = pthread_t()
         let failure = pthread_create(
@@ -24,7 +36,10 @@ package enum BlockingThread {
                 box.body()
                 return nil
             }, box.toOpaque())
-        precondition(failure == 0, "pthread_create failed with errno \(failure)")
+        guard failure != 0 else { return }
+        box.release()
+        throw CodedError(
+            .notReady, "the system has no thread left for \(name)", cause: String(cString: strerror(failure)))
     }
 
     /// Runs `body` on a thread of its own and waits for its result without blocking a pool thread.
@@ -39,6 +54,27 @@ package enum BlockingThread {
                 } catch {
                     continuation.resume(returning: .failure(error))
                 }
+            }
+        }
+        return try result.get()
+    }
+
+    /// As `run`, but throws `notReady` if the system has no thread left to give.
+    package static func attemptRun<Value: Sendable>(
+        _ name: String, _ body: @escaping @Sendable () throws(CodedError) -> Value
+    ) async throws(CodedError) -> Value {
+        let result = await withCheckedContinuation {
+            (continuation: CheckedContinuation<Result<Value, CodedError>, Never>) in
+            do throws(CodedError) {
+                try attempt(name) {
+                    do throws(CodedError) {
+                        continuation.resume(returning: .success(try body()))
+                    } catch {
+                        continuation.resume(returning: .failure(error))
+                    }
+                }
+            } catch {
+                continuation.resume(returning: .failure(error))
             }
         }
         return try result.get()

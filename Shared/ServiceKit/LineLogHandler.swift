@@ -4,7 +4,9 @@ package import Logging
 internal import Synchronization
 
 /// Where all log entries of the process end: one line each on standard error, one `write` per line so that the lines of
-/// several processes do not mix. Warnings and errors pass the flood limiter.
+/// several processes do not mix. What others cause passes the flood limiter: errors, warnings, and notices, which is
+/// the level of what strangers ask for and do not get. Information is the course of the process's own work: each line
+/// names another file or session, and none is left out.
 package struct LineLogHandler: LogHandler {
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
@@ -40,9 +42,9 @@ package struct LineLogHandler: LogHandler {
         let now = ServiceClock.now()
         var fields = all.sorted { $0.key < $1.key }.map { (key: $0.key, value: "\($0.value)") }
         if let error = event.error { fields.append(("error", "\(error)")) }
-        if event.level >= .warning {
+        if event.level >= .notice {
             // The same trouble of two cameras is two messages; a growing count within one is not.
-            let subject = ["camera", "child"].compactMap { all[$0].map { "\($0)" } }.joined(separator: " ")
+            let subject = ["camera", "child", "revision"].compactMap { all[$0].map { "\($0)" } }.joined(separator: " ")
             let key = "\(event.level) \(event.message) \(subject)"
             switch sink.limiter.withLock({ $0.decide(key, at: now.monotonic) }) {
             case .leaveOut: return

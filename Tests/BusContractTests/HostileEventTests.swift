@@ -85,6 +85,53 @@ import Testing
         #expect(try code(GapEvent.self, Self.gap, change) == .invalidPayload)
     }
 
+    private static let stream: [String: any Sendable] = [
+        "at": "2026-03-01T12:30:01.000Z", "seq": 7, "state": "idle", "source": "test:", "restarts": 2,
+        "leases": ["recording": 1, "viewing": 0, "snapshot": 0] as [String: any Sendable],
+    ]
+
+    static let streams: [Change] =
+        ([Int.min, -1, Int(Int32.max) + 1, Int.max] as [any Sendable]).flatMap { number in
+            [
+                Change(["restarts": number]),
+                Change(["leases": ["recording": number, "viewing": 1, "snapshot": 0] as [String: any Sendable]]),
+                Change(["leases": ["recording": 1, "viewing": number, "snapshot": 0] as [String: any Sendable]]),
+                Change(["leases": ["recording": 1, "viewing": 0, "snapshot": number] as [String: any Sendable]]),
+            ]
+        }
+
+    /// Who watches a camera calculates with its counts.
+    @Test(arguments: streams) func aStreamThatNobodyCanHaveCountedIsRefused(_ change: Change) throws {
+        #expect(try code(StreamState.self, Self.stream, Change(["restarts": Int(Int32.max)])) == nil)
+        #expect(try code(StreamState.self, Self.stream, change) == .invalidPayload)
+    }
+
+    private static let storage: [String: any Sendable] = [
+        "at": "2026-03-01T12:30:01.000Z", "seq": 7, "total_bytes": Int64.max, "free_bytes": 0, "used_bytes": 5,
+        "min_free_bytes": NSNull(), "status": "ok",
+    ]
+
+    @Test(arguments: ["total_bytes", "free_bytes", "used_bytes", "min_free_bytes"])
+    func aDiskOfLessThanNothingIsRefused(field: String) throws {
+        #expect(try code(StorageState.self, Self.storage, Change([field: 7])) == nil)
+        for number in [Int64.min, -1] {
+            #expect(try code(StorageState.self, Self.storage, Change([field: number])) == .invalidPayload)
+        }
+        #expect(try code(StorageState.self, Self.storage, Change([field: UInt64.max])) == .invalidPayload)
+    }
+
+    @Test(arguments: [Int.min, -1, Int.max]) func aPathOfSoManyReadersIsRefused(viewers: Int) throws {
+        func state(_ viewers: Int) -> [String: any Sendable] {
+            [
+                "at": "2026-03-01T12:30:01.000Z", "seq": 7, "reachable": true, "breaker": "closed", "mode": "api",
+                "waiting": [String](),
+                "paths": ["front": ["ready": true, "viewers": viewers, "bytes": 3] as [String: any Sendable]],
+            ]
+        }
+        #expect(try code(MediaServerState.self, state(2), Change([:])) == nil)
+        #expect(try code(MediaServerState.self, state(viewers), Change([:])) == .invalidPayload)
+    }
+
     /// The topic says whose camera it is, so only there another camera's file is found out.
     @Test func aFileBelongsToOneCamera() throws {
         let bytes = [UInt8](try JSONSerialization.data(withJSONObject: Self.segment))

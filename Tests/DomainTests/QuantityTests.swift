@@ -142,6 +142,14 @@ import Testing
     }
 }
 
+@Suite struct FNV1aTests {
+    /// From the authors' own table of test vectors.
+    @Test(arguments: [("", "cbf29ce484222325"), ("a", "af63dc4c8601ec8c"), ("foobar", "85944171f73967e8")])
+    func knownDigests(text: String, digest: String) {
+        #expect(FNV1a.digest(Array(text.utf8)) == digest)
+    }
+}
+
 @Suite struct BoundaryGridTests {
     @Test(arguments: 0..<20 as Range<UInt64>) func theNextBoundaryLiesAheadByAtMostOneInterval(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
@@ -155,6 +163,16 @@ import Testing
             let next = grid.boundary(after: now)
             try #require(next > now && next - now <= settings.interval, "seed \(seed)")
             try #require(grid.boundary(after: next) - next == settings.interval, "seed \(seed)")
+        }
+    }
+
+    @Test func theLastBoundaryIsTheEndOfTime() {
+        let last = WallTime(nanoseconds: .max)
+        for align in RotationAlignment.allCases {
+            let settings = RotationSettings(interval: .seconds(1800), align: align)
+            for start in [WallTime(nanoseconds: .min), WallTime(milliseconds: 0), last] {
+                #expect(BoundaryGrid(settings, sessionStart: start, shift: .seconds(9)).boundary(after: last) == last)
+            }
         }
     }
 }

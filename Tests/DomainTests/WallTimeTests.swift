@@ -85,6 +85,25 @@ import Testing
         #expect(throws: DecodingError.self) { try JSONDecoder().decode([WallTime].self, from: Data("[\"no\"]".utf8)) }
     }
 
+    /// A file's time of change and a row of a ledger may be any number.
+    @Test func whatLiesBeyondIsTheEdge() {
+        let (first, last) = (WallTime(nanoseconds: .min), WallTime(nanoseconds: .max))
+        #expect(WallTime(milliseconds: .max) == last && WallTime(milliseconds: .min) == first)
+        #expect(WallTime(exactlyMilliseconds: .max) == nil && WallTime(exactlyMilliseconds: .min) == nil)
+        for edge in [WallTime.millisecondsRange.lowerBound, WallTime.millisecondsRange.upperBound] {
+            #expect(WallTime(exactlyMilliseconds: edge)?.milliseconds == edge)
+        }
+        #expect(last + .seconds(1) == last && first - .seconds(1) == first)
+        #expect(last - first == .nanoseconds(Int64.max) && first - last == .nanoseconds(Int64.min))
+        #expect((last - first).wholeMilliseconds == .max / 1_000_000 && (last - first).publishedSeconds > 9e9)
+        #expect(HistoryStep.hour.start(of: first) == first && HistoryStep.hour.start(of: last) <= last)
+        #expect(last.rfc3339.hasPrefix("2262-04-11T") && first.rfc3339.hasPrefix("1677-09-21T"))
+        let moment = MonotonicTime(nanoseconds: .max)
+        #expect(moment + .seconds(1) == moment && MonotonicTime(nanoseconds: -2) - moment == .nanoseconds(Int64.min))
+        let now = Now(monotonic: MonotonicTime(nanoseconds: 5), wall: WallTime(milliseconds: 1_700_000_000_000))
+        #expect(now.monotonic(at: first) == MonotonicTime(nanoseconds: .min + 5) && now.wall(at: moment) == last)
+    }
+
     @Test func bothClocksOfAReadingStayTogether() {
         let now = Now(monotonic: MonotonicTime(nanoseconds: 50), wall: WallTime(milliseconds: 1000))
         let later = now + .seconds(3)

@@ -39,6 +39,13 @@ import Testing
         #expect(trend(hours: 1) { 50e9 + $0 * 1e6 }.fullIn == nil)
     }
 
+    @Test func aDiskWithLessThanNothingFreeSaysNothing() {
+        #expect(trend(hours: 1) { -50e9 - $0 * 1e6 }.fullIn == nil)
+        // So flat that no duration holds the quotient.
+        #expect(trend(hours: 6) { $0 < 21_600 ? -9e18 : -9e18 - 2048 }.fullIn == nil)
+        #expect(trend(hours: 1) { max(0, 1e9 - $0 * 1e6) }.fullIn == .zero)
+    }
+
     @Test func aFewSamplesSayNothingAndAnotherDiskBeginsAnew() {
         #expect(trend(hours: 0.04) { 50e9 - $0 * 1e8 }.fullIn == nil)
         var filling = trend(hours: 1) { 400e9 - $0 * 1e7 }

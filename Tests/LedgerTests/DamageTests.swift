@@ -70,6 +70,25 @@ import Testing
         try expectReplaced("a state that does not exist")
     }
 
+    /// A flipped bit in a moment is a number like any other to SQLite.
+    @Test(arguments: [
+        "UPDATE segment SET started_ms = 9223372036854775807 WHERE idx = 3",
+        "UPDATE segment SET ended_ms = -9223372036854775807 WHERE idx = 3",
+        "UPDATE session SET started_ms = 9223372036854775807",
+        "INSERT INTO gap SELECT id, started_ms, camera, 9223372036854775807, 'overrun', 5 FROM session",
+    ]) func aMomentThatNoClockShows(sql: String) throws {
+        try fill(20)
+        let store = try fixture.open()
+        try DatabaseQueue(path: fixture.ledgerPath).write { try $0.execute(sql: sql) }
+        let error = #expect(throws: CodedError.self) {
+            _ = try (store.segments(), store.sessions(), store.gaps())
+            _ = try store.holdings(oldestPerCamera: 1)
+        }
+        #expect(error.map(LedgerStore.isDamage) == true)
+        try store.close()
+        try expectReplaced("\(sql)")
+    }
+
     @Test func halfAFile() throws {
         try fill()
         try damage { $0 = $0.prefix($0.count / 2) }

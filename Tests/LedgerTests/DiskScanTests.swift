@@ -23,6 +23,15 @@ import Testing
         try store.segment(LedgerFixture.session(1), index: index)
     }
 
+    /// `touch -d 2400-01-01`: a moment that 64 bits of nanoseconds do not hold.
+    @Test func aFileFromTheFarFutureIsAFileLikeAnyOther() throws {
+        let path = "\(fixture.storage)/\(try fixture.writeFile(fixture.manifest(0), partial: true))"
+        var times = [timespec](repeating: timespec(tv_sec: 13_569_465_600, tv_nsec: 0), count: 2)
+        #expect(utimensat(AT_FDCWD, path, &times, 0) == 0)
+        #expect(try fixture.scan(store).recovered.count == 1)
+        #expect(try store.segments().map(\.state) == [.closed])
+    }
+
     @Test func theLedgerIsRebuiltFromTheFilesAlone() throws {
         let manifests = (0..<6).map { index in
             var manifest = fixture.manifest(index, gap: index == 3 ? fixture.gap(before: 3) : nil)

@@ -1,5 +1,6 @@
 import Domain
 import Foundation
+import GRDB
 import Ledger
 import Testing
 
@@ -105,6 +106,20 @@ final class RevisionStoreTests {
         #expect(try store.revisions() == [])
         try store.record(record(8, "a", .applied))
         #expect(try store.lastNumber() == 8)
+    }
+
+    @Test("A revision of a moment that no clock shows is damage")
+    func damagedMoment() throws {
+        let store = try open()
+        try store.record(record(1, "a", .applied))
+        try DatabaseQueue(path: path).write { try $0.execute(sql: "UPDATE revision SET at_ms = \(Int64.max)") }
+        let error = #expect(throws: CodedError.self) { try store.revisions() }
+        #expect(error.map(LedgerStore.isDamage) == true)
+        try store.close()
+        guard case .replaced = try open().origin else {
+            Issue.record("the damage was not noticed")
+            return
+        }
     }
 
     @Test("Where there is none a reader is told, and none begins")

@@ -105,6 +105,21 @@ struct MetricsCoreTests {
         #expect(!status(after: 20).contains("\"fps\":25"))
     }
 
+    @Test("Losses that are no frames of a recording are counted where the worker tells of them")
+    mutating func quietLosses() {
+        let names = [
+            "stream_timestamps_repaired_total", "preroll_dropped_groups_total", "publish_dropped_frames_total",
+        ]
+        told(.stats(StreamStats()))
+        for name in names { #expect(value("\(name){camera=\"front\"}") == nil, "a worker of before says nothing") }
+        var stats = StreamStats()
+        stats.timestampsRepairedTotal = 1
+        stats.prerollDroppedGroupsTotal = 2
+        stats.publishDroppedTotal = 3
+        told(.stats(stats))
+        for (count, name) in names.enumerated() { #expect(value("\(name){camera=\"front\"}") == "\(count + 1)") }
+    }
+
     @Test("A snapshot that the broker kept from before is not measured again")
     mutating func snapshots() {
         func snapshot(_ seconds: Int) -> CameraReport {
@@ -134,6 +149,16 @@ struct MetricsCoreTests {
         #expect(value("storage_left_seconds{node=\"attic\"}") == "4200")
         storage(1000, after: 2400)
         #expect(value("storage_left_seconds{node=\"attic\"}") == nil)
+    }
+
+    @Test("Space that goes from one end of the numbers to the other is a trend like any other")
+    mutating func extremesOfSpace() {
+        for (seconds, free) in [(0, Int64.max), (1800, Int64.min)] {
+            let state = StorageState(totalBytes: 1000, freeBytes: free, usedBytes: 0, oldestAt: nil, status: .ok)
+            _ = core.handle(
+                .storage(NodeID(unchecked: "attic"), state, json: "{}"), at: Self.start + .seconds(seconds))
+        }
+        #expect(value("storage_left_seconds{node=\"attic\"}") == "0")
     }
 
     @Test("Listeners hear that the broker went and that it came back, once each")
@@ -223,6 +248,20 @@ struct MetricsCoreTests {
         #expect(nodes.count == MetricsCore.nodesMax * 2, "as many tell of a disk as of a configuration")
         #expect(Int(value("ignored_messages_total") ?? "") ?? 0 > 9000)
         #expect(series().count < 60_000)
+    }
+
+    @Test("A late will changes nothing: neither of another life, nor behind the process's own farewell")
+    mutating func lateWills() {
+        let address = ServiceAddress(.metrics, InstanceID(unchecked: "attic"))
+        func hears(_ presence: ServiceState.Presence, _ session: String, orderly: Bool? = nil) -> Bool {
+            let state = ServiceState(
+                state: presence, version: "1", node: NodeID(unchecked: "attic"), pid: 1, startedAt: Self.start.wall,
+                session: session, orderly: orderly)
+            return !core.handle(.service(address, state, json: "{}"), at: Self.start).isEmpty
+        }
+        #expect(hears(.online, "b") && !hears(.offline, "a"))
+        #expect(hears(.offline, "b", orderly: true) && !hears(.offline, "b"))
+        #expect(hears(.online, "c") && hears(.offline, "c"))
     }
 
     @Test("A stranger that is silent and away is forgotten; the configured camera stays")

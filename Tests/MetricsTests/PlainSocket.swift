@@ -7,8 +7,12 @@ final class PlainSocket: Sendable {
 
     struct Failed: Error {}
 
-    init(port: Int) throws {
+    /// - Parameter segmentBytesMax: of TCP, as over a network; nil: loopback's own, of 64 KB.
+    init(port: Int, segmentBytesMax: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        if var bytes = segmentBytesMax {
+            setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_MAXSEG, &bytes, socklen_t(MemoryLayout<Int32>.size))
+        }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(port).bigEndian

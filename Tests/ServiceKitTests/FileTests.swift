@@ -1,6 +1,7 @@
 import Domain
 import Foundation
 import ServiceKit
+import TestSupport
 import Testing
 
 @Suite("Files that survive")
@@ -78,20 +79,20 @@ struct FileTests {
     }
 
     @Test("One holder at a time; the lock ends with its holder")
-    func lock() throws {
-        try withFolder { folder in
-            let path = folder + "/.lock"
-            #expect(try !FileLock.isHeld(path))
-            var held = try FileLock.take(path)
-            try #require(held).write("42")
-            #expect(try FileLock.isHeld(path))
-            #expect(try FileLock.isHeld(path))
-            #expect(try FileLock.take(path) == nil)
-            #expect(try AtomicFile.read(path) == Array("42".utf8))
-            held = nil
-            #expect(try !FileLock.isHeld(path))
-            #expect(try FileLock.take(path) != nil)
-        }
+    func lock() async throws {
+        let folder = try TestFolder()
+        let path = folder.path(".lock")
+        #expect(try !FileLock.isHeld(path))
+        var held = try FileLock.take(path)
+        try #require(held).write("42")
+        #expect(try FileLock.isHeld(path))
+        #expect(try FileLock.isHeld(path))
+        #expect(try FileLock.take(path) == nil)
+        #expect(try AtomicFile.read(path) == Array("42".utf8))
+        held = nil
+        // A process that another test starts has a copy of the descriptor from its fork to its program.
+        try await eventually("it is not held") { try !FileLock.isHeld(path) }
+        try await eventually("it can be taken") { try FileLock.take(path) != nil }
     }
 
     @Test("The process knows what it costs")

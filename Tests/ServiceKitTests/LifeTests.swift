@@ -44,6 +44,14 @@ struct LifeTests {
         }
     }
 
+    /// Nothing that a camera can do without may end its recording.
+    @Test("A thread that the system does not give is an error")
+    func noThread() {
+        #expect {
+            try BlockingThread.attempt("huge", stackBytes: 1 << 47) { Issue.record("it ran") }
+        } throws: { ($0 as? CodedError)?.code == .notReady }
+    }
+
     @Test("More blocked threads than the machine has cores leave room for the rest", .timeLimit(.minutes(1)))
     func manyBlocked() async {
         let gate = Shutdown()

@@ -76,6 +76,20 @@ struct LogTests {
         #expect(written.count == 5)
     }
 
+    @Test("What strangers ask for in vain fills no log, and two revisions in force are two lines")
+    func foreignFlood() {
+        let lines = Lines()
+        let handler = LineLogHandler(service: "test", level: .info) { lines.append($0) }
+        let logger = Logger(label: "test") { _ in handler }
+        for number in 0..<1000 {
+            logger.notice("command refused", metadata: ["topic": "groups/\(number)/recording/set"])
+        }
+        // More than one only where the thousand take more than a second.
+        #expect(lines.all.count { $0.contains(" notice service=test command refused ") } < 100)
+        for revision in [7, 8] { logger.notice("in force", metadata: ["revision": "\(revision)"]) }
+        #expect(lines.all.count { $0.contains(" in force revision=") } == 2)
+    }
+
     private final class Lines: Sendable {
         private let lines = Mutex<[String]>([])
         func append(_ line: String) { lines.withLock { $0.append(line) } }

@@ -55,7 +55,7 @@ package struct DiskTrend: Hashable, Sendable {
         let slope = points.reduce(0) { $0 + ($1.x - meanX) * ($1.y - meanY) } / spread
         guard slope < 0 else { return nil }
         let seconds = Double(last.freeBytes) / -slope
-        // Slower than a year says that the line is flat.
-        return seconds < 365 * 86_400 ? .seconds(seconds) : nil
+        // Slower than a year says that the line is flat; a disk has no less than nothing free.
+        return seconds >= 0 && seconds < 365 * 86_400 ? .seconds(seconds) : nil
     }
 }

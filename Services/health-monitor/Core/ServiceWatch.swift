@@ -9,21 +9,11 @@ struct ServiceWatch: Hashable, Sendable {
 
     mutating func take(_ state: ServiceState, at now: MonotonicTime) {
         if let known = self.state {
-            guard !Self.isLate(state, after: known) else { return }
+            guard !state.isLate(after: known) else { return }
             let wasToldToEnd = known.state == .offline && known.orderly == true
             if known.startedAt != state.startedAt, !wasToldToEnd { starts.began(at: now) }
         }
         self.state = state
-    }
-
-    /// A will that is late is of another session than the birth that it follows; one behind the farewell of its own
-    /// session knows less than that.
-    private static func isLate(_ state: ServiceState, after known: ServiceState) -> Bool {
-        guard state.state == .offline else { return false }
-        return switch known.state {
-        case .online: known.session != state.session
-        case .offline: known.session == state.session && known.orderly == true
-        }
     }
 
     func wakeAt(at now: MonotonicTime) -> MonotonicTime? { starts.wakeAt(at: now) }
@@ -92,8 +82,7 @@ struct NodeWatch: Hashable, Sendable {
         }
         let hasFailed = health.reasons.contains { $0.code == .storageFull || $0.code == .storageFailed }
         if let fullIn = fullIn(at: now.monotonic) {
-            let step = Self.dateStep.nanoseconds
-            let rounded = (now.wall + fullIn).nanoseconds.floorDivided(by: step) * step
+            let rounded = (now.wall + fullIn).nanoseconds.roundedDown(toMultipleOf: Self.dateStep.nanoseconds)
             health.diskFullAt = WallTime(nanoseconds: rounded)
             if fullIn < settings.diskWarning, !hasFailed {
                 let date = WallTime(nanoseconds: rounded).rfc3339.prefix(16)

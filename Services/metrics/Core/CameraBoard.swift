@@ -3,8 +3,8 @@ internal import Domain
 
 /// What is known of one camera: the newest of each state, and what its events add up to since this process started.
 ///
-/// Invariants: bounded, whatever comes in: one text per noun, closed label sets, the last `seenMax` keys of events that
-/// may come twice. Owned by `MetricsCore`.
+/// Invariants: bounded, whatever comes in: one text per noun, closed label sets, the last `RecentKeys.keysMax`
+/// keys of events that may come twice. Owned by `MetricsCore`.
 struct CameraBoard: Hashable, Sendable {
     /// Texts by noun, as they stand in the camera's document.
     private(set) var texts: [String: String] = [:]

@@ -127,15 +127,26 @@ extension MetricsCore {
         let running = boards.compactMap { camera, board in
             board.currentStats(at: now.monotonic).map { (camera, $0) }
         }
-        func family(_ name: String, _ kind: Exposition.Kind, _ help: String, _ value: (StreamStats) -> Double) {
+        func family(_ name: String, _ kind: Exposition.Kind, _ help: String, _ value: (StreamStats) -> Double?) {
             page.family(name, kind, help) { family in
-                for (camera, stats) in running { family.add(value(stats), [("camera", camera)]) }
+                for (camera, stats) in running {
+                    if let value = value(stats) { family.add(value, [("camera", camera)]) }
+                }
             }
         }
         family("stream_frames_total", .counter, "Frames received since the worker's start.") { Double($0.framesTotal) }
         family("stream_bytes_total", .counter, "Bytes received since the worker's start.") { Double($0.bytesTotal) }
         family("stream_dropped_frames_total", .counter, "Frames received and not kept since the worker's start.") {
             Double($0.droppedTotal)
+        }
+        family("stream_timestamps_repaired_total", .counter, "Packets whose timestamps were repaired.") {
+            $0.timestampsRepairedTotal.map { Double($0) }
+        }
+        family("preroll_dropped_groups_total", .counter, "Groups of pictures that found no room in the pre-roll.") {
+            $0.prerollDroppedGroupsTotal.map { Double($0) }
+        }
+        family("publish_dropped_frames_total", .counter, "Frames that the media server did not take in time.") {
+            $0.publishDroppedTotal.map { Double($0) }
         }
         family("stream_frames_per_second", .gauge, "Frames per second over the last 2 s.") { $0.fps }
         family("stream_bytes_per_second", .gauge, "Bytes per second over the last 2 s.") { $0.bitrateBps / 8 }

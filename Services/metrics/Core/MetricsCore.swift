@@ -143,11 +143,7 @@ package struct MetricsCore: Sendable {
             ignored += 1
             return []
         }
-        if let before = services[address]?.state, state.state == .offline, before.state == .online,
-            before.session != state.session
-        {
-            return []  // The late will of an older connection.
-        }
+        if let before = services[address]?.state, state.isLate(after: before) { return [] }
         services[address] = ServiceEntry(state: state, text: json)
         var text = JSONText()
         text.add("service", address.service.rawValue)

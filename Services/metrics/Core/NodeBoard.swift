@@ -50,9 +50,9 @@ struct NodeBoard: Hashable, Sendable {
     /// while too little is known. What retention deletes is counted in: a full but tidy disk does not fill up.
     var secondsLeft: Double? {
         guard let first = free.first, let last = free.last, last.at - first.at >= Self.trendMin,
-            let now = storage?.freeBytes, last.bytes < first.bytes
+            let now = storage?.freeBytes
         else { return nil }
-        let perSecond = Double(first.bytes - last.bytes) / (last.at - first.at).seconds
-        return max(Double(now), 0) / perSecond
+        let perSecond = (Double(first.bytes) - Double(last.bytes)) / (last.at - first.at).seconds
+        return perSecond > 0 ? max(Double(now), 0) / perSecond : nil
     }
 }

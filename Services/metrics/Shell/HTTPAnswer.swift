@@ -80,12 +80,8 @@ struct HTTPAnswer: Sendable {
         return answer
     }
 
-    /// FNV-1a, 64 bits: a short name of what was sent, not a protection.
-    static func tag(_ bytes: [UInt8]) -> String {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return "\"\(bytes.count)-\(String(hash, radix: 16))\""
-    }
+    /// A short name of what was sent.
+    static func tag(_ bytes: [UInt8]) -> String { "\"\(bytes.count)-\(FNV1a.digest(bytes))\"" }
 
     // MARK: On the line
 

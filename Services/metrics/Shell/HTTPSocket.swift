@@ -10,7 +10,7 @@ struct HTTPLimits: Sendable {
     /// Between two requests of one connection.
     var idle: Duration = .seconds(30)
     /// For one piece of an answer. Whoever reads slower than a piece in this time is left.
-    var sendSeconds = 20
+    var send: Duration = .seconds(20)
     /// For the other side to hear a refusal of what it is still sending.
     var linger: Duration = .seconds(1)
     /// Threads.
@@ -26,6 +26,9 @@ struct HTTPLimits: Sendable {
 /// Used by one thread at a time, but for `interrupt` and `idleSince`, which may come from any.
 final class HTTPSocket: Sendable {
     static let pieceBytes = 64 * 1024
+    /// Between two looks at whether the system takes more. It says so by itself only when a third of its buffer is
+    /// free, which may be more than a slow line takes away in `HTTPLimits.send`.
+    private static let roomEvery: Duration = .milliseconds(500)
     /// Of what is thrown away after a refusal.
     static let lingerBytesMax = 4 * 1024 * 1024
 
@@ -48,10 +51,8 @@ final class HTTPSocket: Sendable {
         self.descriptor = descriptor
         self.peer = peer
         self.limits = limits
-        var patience = timeval(tv_sec: limits.sendSeconds, tv_usec: 0)
         var yes: Int32 = 1
-        // A failure leaves the system's own, longer limits.
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        // A failure costs a moment's delay per answer.
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
     }
 
@@ -101,18 +102,30 @@ final class HTTPSocket: Sendable {
         return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)
     }
 
+    /// All of it. Each piece has `HTTPLimits.send` to leave as a whole: bytes that trickle away one by one buy no time.
     func write(_ bytes: some ContiguousBytesView) throws(Ended) {
-        var sent = 0
-        let count = bytes.count
-        while sent < count {
+        for start in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
+            try write(bytes, start..<min(start + Self.pieceBytes, bytes.count))
+        }
+    }
+
+    private func write(_ bytes: some ContiguousBytesView, _ piece: Range<Int>) throws(Ended) {
+        let deadline = ServiceClock.now().monotonic + limits.send
+        var sent = piece.lowerBound
+        while true {
             let step = bytes.withBytes { buffer in
                 send(
-                    descriptor, buffer.baseAddress.map { $0 + sent }, min(count - sent, Self.pieceBytes),
-                    Int32(MSG_NOSIGNAL))
+                    descriptor, buffer.baseAddress.map { $0 + sent }, piece.upperBound - sent,
+                    Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
             }
-            if step < 0, errno == EINTR { continue }
-            guard step > 0 else { throw errno == EAGAIN ? .timedOut : .closed }
-            sent += step
+            guard step > 0 || (step < 0 && (errno == EAGAIN || errno == EINTR)) else { throw .closed }
+            sent += max(step, 0)
+            guard sent < piece.upperBound else { return }
+            let rest = deadline - ServiceClock.now().monotonic
+            guard rest > .zero else { throw .timedOut }
+            guard step < 0 else { continue }
+            var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            poll(&wait, 1, Int32(clamping: min(rest, Self.roomEvery).nanoseconds / 1_000_000 + 1))
         }
     }
 }

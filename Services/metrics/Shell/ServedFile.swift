@@ -18,7 +18,8 @@ final class ServedFile: Sendable {
             return nil
         }
         size = Int64(facts.st_size)
-        modified = Int64(facts.st_mtim.tv_sec) * 1_000_000_000 + Int64(facts.st_mtim.tv_nsec)
+        // Anybody may set it to any year; two that wrap to one number are told apart by nobody.
+        modified = Int64(facts.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(facts.st_mtim.tv_nsec)
     }
 
     /// At most `count` bytes; none at the end, or where the disk fails.

@@ -66,6 +66,4 @@ package struct OpenSegments: Hashable, Sendable {
         closedEarly[camera] = nil
         passedOver.remove(camera)
     }
-
-    package mutating func settledAll() { for camera in Array(open.keys) { settled(camera) } }
 }

@@ -128,8 +128,8 @@ extension StorageState {
         let statuses = watches.map(\.status)
         let kept = watches.compactMap { $0.settings.retention.minFree?.bytes }
         self.init(
-            totalBytes: inventories.reduce(0) { $0 + $1.totalBytes },
-            freeBytes: inventories.reduce(0) { $0 + $1.freeBytes },
+            totalBytes: inventories.reduce(Int64(0)) { $0.addingClamped($1.totalBytes) },
+            freeBytes: inventories.reduce(Int64(0)) { $0.addingClamped($1.freeBytes) },
             minFreeBytes: kept.count == watches.count ? kept.reduce(0) { $0.addingClamped($1) } : nil,
             usedBytes: inventories.reduce(Int64(0)) { $0.addingClamped($1.usedBytes) },
             oldestAt: inventories.compactMap(\.oldestAt).min(),

@@ -154,35 +154,31 @@ package struct RotationService {
             _ = try request.command(StorageCommand.self)
             return .repairCommanded(token)
         } catch {
-            logger.info("command refused", metadata: ["topic": "\(message.topic)", "error": "\(error.code)"])
+            logger.notice("command refused", metadata: ["topic": "\(message.topic)", "error": "\(error.code)"])
             askers.refuse(token, error, camera: nil, on: bus)
             return nil
         }
     }
 
     private func reported(_ message: InboundMessage) -> RotationEvent? {
-        if let (camera, state) = read(message, RecordingState.self) { return .recordingReported(camera, state) }
-        if let (camera, event) = read(message, SegmentEvent.self) { return .segmentReported(camera, event) }
-        if let (camera, event) = read(message, GapEvent.self) { return .gapReported(camera, event) }
-        if let (camera, word) = read(message, CameraAvailability.self) { return .availabilityReported(camera, word) }
-        if let (address, state) = read(message, ServiceState.self), address.service == .rotationService,
-            let node = NodeID(rawValue: address.instance.rawValue)
+        if let (camera, state) = message.decoded(RecordingState.self, orLogTo: logger) {
+            return .recordingReported(camera, state.message)
+        }
+        if let (camera, event) = message.decoded(SegmentEvent.self, orLogTo: logger) {
+            return .segmentReported(camera, event.message)
+        }
+        if let (camera, event) = message.decoded(GapEvent.self, orLogTo: logger) {
+            return .gapReported(camera, event.message)
+        }
+        if let (camera, word) = message.decoded(CameraAvailability.self, orLogTo: logger) {
+            return .availabilityReported(camera, word.message)
+        }
+        if let (address, state) = message.decoded(ServiceState.self, orLogTo: logger),
+            address.service == .rotationService, let node = NodeID(rawValue: address.instance.rawValue)
         {
-            return .peerReported(node, isOnline: state.state == .online)
+            return .peerReported(node, isOnline: state.message.state == .online)
         }
         return nil
-    }
-
-    /// Nil for another message's topic and, after a line in the log, for a payload that is none.
-    private func read<M: BusMessage>(_ message: InboundMessage, _ type: M.Type) -> (M.Address, M)? {
-        // A retained state that is taken back is an empty payload.
-        guard !message.payload.isEmpty, let (address, result) = message.decoded(type) else { return nil }
-        switch result {
-        case .success(let stamped): return (address, stamped.message)
-        case .failure(let error):
-            logger.warning("unreadable", metadata: ["topic": "\(message.topic)", "reason": "\(error)"])
-            return nil
-        }
     }
 
     // MARK: Effects

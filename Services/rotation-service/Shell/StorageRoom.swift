@@ -19,7 +19,7 @@ final class StorageRoom: Sendable {
     static let tombstonesMax: Duration = .seconds(37 * 86_400)
 
     /// Gaps that wait for a ledger that fails; the oldest go first.
-    static let gapsMax = 1000
+    static let gapsMax = LedgerStore.gapsAheadMax
 
     private struct Open {
         var lock: FileLock?
