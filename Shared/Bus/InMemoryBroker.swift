@@ -88,12 +88,6 @@ package final class InMemoryBroker: BusNetwork, @unchecked Sendable {
 
     package func retainedPayload(of topic: String) async -> [UInt8]? { await onQueue { self.retained[topic] } }
 
-    package var connectedClients: [String] {
-        get async {
-            await onQueue { self.sessions.filter { $0.value.transport != nil }.keys.sorted() }
-        }
-    }
-
     // MARK: For transports
 
     func open(_ transport: InMemoryTransport, _ connection: BusConnection) {

@@ -12,6 +12,8 @@ package final class ChildProcess: Sendable {
         package let description: String
     }
 
+    /// Of this process's descriptors it inherits none: it would keep another test's lock or connection.
+    ///
     /// - Parameter arguments: the first is looked for on PATH.
     /// - Parameter output: both standard streams go to this file.
     package init(_ arguments: [String], output: String = "/dev/null") throws {
@@ -21,16 +23,31 @@ package final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        _ = Self.closeFrom?(&actions, 3)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // The pool's threads block signals, and a program begins with what is blocked where it was started.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         var pointers = arguments.map { strdup($0) } + [nil]
         defer { for pointer in pointers { free(pointer) } }
         var pid: pid_t = 0
-        let result = posix_spawnp(&pid, arguments.first ?? "", &actions, nil, &pointers, environ)
+        let result = posix_spawnp(&pid, arguments.first ?? "", &actions, &attributes, &pointers, environ)
         guard result == 0 else {
             throw StartFailed(description: "\(arguments): \(String(cString: strerror(result)))")
         }
         self.pid = pid
         Leftovers.add(pid)
     }
+
+    /// The header shows it to C with GNU's extensions alone, and so not to Swift.
+    private static let closeFrom: (@convention(c) (UnsafeMutableRawPointer, Int32) -> Int32)? =
+        dlsym(nil, "posix_spawn_file_actions_addclosefrom_np").map {
+            unsafeBitCast($0, to: (@convention(c) (UnsafeMutableRawPointer, Int32) -> Int32).self)
+        }
 
     deinit { kill() }
 

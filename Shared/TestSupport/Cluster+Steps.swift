@@ -48,6 +48,11 @@ extension Cluster {
         log.state(StreamState.self, at: CameraID(unchecked: camera))
     }
 
+    /// Every state of the stream that was said, in order: one may last shorter than a look at the newest takes.
+    package func streams(_ camera: String) -> [StreamState] {
+        log.events(StreamState.self, at: CameraID(unchecked: camera))
+    }
+
     /// Closed segments, each once, in order.
     package func segments(_ camera: String) -> [SegmentEvent] {
         var newest: [Int: SegmentEvent] = [:]
@@ -75,7 +80,7 @@ extension Cluster {
 
     package func partialFiles() -> [String] {
         let names = FileManager.default.enumerator(atPath: storage)?.compactMap { $0 as? String } ?? []
-        return names.filter { $0.hasSuffix(".partial.mp4") }
+        return names.filter { $0.hasSuffix(SegmentPath.partialSuffix) }
     }
 
     /// Files that ffprobe cannot read fail the test.

@@ -18,7 +18,7 @@ package final class Cluster: Sendable {
     private let up: Mutex<ChildProcess?>
     private let listener: Task<Void, Never>
 
-    package var storage: String { "\(folder)/storage" }
+    package let storage: String
     package var stateDir: String { "\(folder)/state" }
     package var config: String { "\(folder)/framekeeper.yml" }
 
@@ -26,13 +26,17 @@ package final class Cluster: Sendable {
     ///   - cameras: the `cameras` mapping, indented by two spaces.
     ///   - rotation: the interval.
     ///   - broker: one that the test keeps; nil: the node's own.
+    ///   - storage: where the recordings lie; nil: with everything else.
     ///   - launcher: what starts the node's programs, and becomes them.
     package init(
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
-        launcher: [String] = []
+        storage: String? = nil, launcher: [String] = []
     ) async throws {
         self.launcher = launcher
-        folder = try Scratch.folder()
+        let folder = try Scratch.folder()
+        self.folder = folder
+        let storage = storage ?? "\(folder)/storage"
+        self.storage = storage
         port = try broker?.port ?? MosquittoBroker.freePort()
         http = try MosquittoBroker.freePort()
         let text = """
@@ -41,7 +45,7 @@ package final class Cluster: Sendable {
             node: node1
             state_dir: \(folder)/state
             storage:
-              path: \(folder)/storage
+              path: \(storage)
             rotation:
               interval: \(rotation)
             metrics:
@@ -71,18 +75,19 @@ package final class Cluster: Sendable {
     /// Runs `body` with a node and ends the node whatever happens.
     package static func run<Value>(
         cameras: String, rotation: String = "30m", extra: String = "", broker: MosquittoBroker? = nil,
-        launcher: [String] = [], _ body: (Cluster) async throws -> Value
+        storage: String? = nil, launcher: [String] = [], _ body: (Cluster) async throws -> Value
     ) async throws -> Value {
         let cluster = try await Cluster(
-            cameras: cameras, rotation: rotation, extra: extra, broker: broker, launcher: launcher)
+            cameras: cameras, rotation: rotation, extra: extra, broker: broker, storage: storage, launcher: launcher)
         do {
             let value = try await body(cluster)
             await cluster.end()
-            try? FileManager.default.removeItem(atPath: cluster.folder)
+            for folder in [cluster.storage, cluster.folder] { try? FileManager.default.removeItem(atPath: folder) }
             return value
         } catch {
             await cluster.end()
-            FileHandle.standardError.write(Data("the node's folder is kept: \(cluster.folder)\n".utf8))
+            let kept = "the node's folder is kept: \(cluster.folder), its recordings: \(cluster.storage)\n"
+            FileHandle.standardError.write(Data(kept.utf8))
             throw error
         }
     }
@@ -173,6 +178,8 @@ package final class Cluster: Sendable {
     package func files(_ camera: String) throws -> [String] {
         let root = "\(storage)/\(camera)"
         let names = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
-        return names.filter { $0.hasSuffix(".mp4") && !$0.hasPrefix("snapshots") }.sorted().map { "\(root)/\($0)" }
+        return names.filter {
+            $0.hasSuffix(SegmentPath.suffix) && !$0.hasSuffix(SegmentPath.partialSuffix) && !$0.hasPrefix("snapshots")
+        }.sorted().map { "\(root)/\($0)" }
     }
 }

@@ -23,7 +23,7 @@ package final class MosquittoBroker: Sendable {
     }
 
     /// - Parameters:
-    ///   - isPersistent: retained messages and sessions survive `stop` (not `kill`).
+    ///   - isPersistent: retained messages and sessions survive `stop`; a `kill` as they were with the last `save`.
     ///   - access: nil: anyone may do anything.
     package static func start(isPersistent: Bool = false, access: Access? = nil) async throws -> MosquittoBroker {
         for _ in 1..<startsMax {
@@ -94,6 +94,15 @@ package final class MosquittoBroker: Sendable {
 
     package func kill() { process.withLock { $0 = nil } }
 
+    /// Writes down what is persistent, as it does by itself every half hour.
+    package func save() async throws {
+        let memory = folder + "/mosquitto.db"
+        unlink(memory)
+        process.withLock { $0?.signal(SIGUSR1) }
+        // It comes into its place whole, by one rename.
+        try await eventually("mosquitto has written \(memory)") { access(memory, F_OK) == 0 }
+    }
+
     /// SIGSTOP: connections stay, nothing answers.
     package func pause() { process.withLock { $0?.signal(SIGSTOP) } }
     package func resume() { process.withLock { $0?.signal(SIGCONT) } }
@@ -120,11 +129,14 @@ package final class MosquittoBroker: Sendable {
     /// use by the time the listener wants it.
     private static let portRange = 15_000...30_000
     private static let portAttemptsMax = 100
+    /// Ports of tests that may not listen there yet.
+    private static let portsGiven = Mutex<Set<Int>>([])
 
-    /// A loopback port that was free a moment ago.
+    /// A loopback port that was free a moment ago, and that nobody else in this process gets.
     package static func freePort() throws -> Int {
         for _ in 0..<portAttemptsMax {
             let port = Int.random(in: portRange)
+            guard portsGiven.withLock({ $0.insert(port).inserted }) else { continue }
             if try isFree(port) { return port }
         }
         throw ChildProcess.StartFailed(description: "no free port")

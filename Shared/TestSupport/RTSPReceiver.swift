@@ -11,7 +11,7 @@ package final class RTSPReceiver {
 
     /// `name` decides the container.
     package init(into name: String, of folder: TestFolder) throws {
-        url = "rtsp://127.0.0.1:\(try FreePort.tcp())/camera"
+        url = "rtsp://127.0.0.1:\(try MosquittoBroker.freePort())/camera"
         path = folder.path(name)
         process = try ChildProcess(
             [
@@ -25,9 +25,4 @@ package final class RTSPReceiver {
     /// Takes connections and data no more, without closing what is open.
     package func freeze() { process.signal(SIGSTOP) }
     package func kill() { process.kill() }
-}
-
-package enum FreePort {
-    /// A port of loopback that nobody listened on a moment ago.
-    package static func tcp() throws -> UInt16 { try SilentPeer().port }
 }

@@ -30,7 +30,4 @@ package struct SeededRandom: RandomNumberGenerator, Hashable, Sendable {
     package mutating func pick<Choice>(_ choices: [Choice]) -> Choice {
         choices[int(in: 0...(choices.count - 1))]
     }
-
-    /// A generator of its own, so that more draws in one part of a simulation do not change another.
-    package mutating func fork() -> SeededRandom { SeededRandom(seed: next()) }
 }

@@ -17,9 +17,9 @@ enum Broker: Sendable {
     case mosquitto(MosquittoBroker)
     case twin(InMemoryBroker)
 
-    init(_ kind: BrokerKind) async throws {
+    init(_ kind: BrokerKind, isPersistent: Bool = false) async throws {
         switch kind {
-        case .mosquitto: self = .mosquitto(try await .start())
+        case .mosquitto: self = .mosquitto(try await .start(isPersistent: isPersistent))
         case .twin: self = .twin(InMemoryBroker())
         }
     }

@@ -65,9 +65,10 @@ import Testing
         try await eventually("the worker notices") { workerHeard.disconnects.count == 1 }
         try await broker.restart()
         try await eventually("the worker is back") { workerHeard.connects == 2 }
-        worker.publish(Self.idle, to: CameraID(unchecked: "other"))
         let (observer, heard) = try await broker.connected("observer", to: [StreamState.template])
-        try await eventually("the other state is there") { !heard.messages.isEmpty }
+        // Comes behind everything that the broker retains.
+        worker.publish(Self.idle, to: CameraID(unchecked: "other"))
+        try await eventually("the other state is there") { !heard.payloads(on: "cameras/other/stream").isEmpty }
         let left = heard.payloads(on: "cameras/front/stream").filter { !$0.isEmpty }
         #expect(left == [])
         await worker.stop()
@@ -105,8 +106,13 @@ import Testing
         first.start()
         try await eventually("connected") { firstHeard.connects == 1 }
         await first.stop()
+        let (observer, seen) = try await broker.connected("observer", to: [GapEvent.template])
         for index in 0..<10 { worker.publish(try segment(index), to: front) }
-        try await eventually("the broker has them") { worker.counters.eventsUnheard == 0 && worker.waitingEvents == 0 }
+        // Comes behind them.
+        let at = WallTime(milliseconds: 0)
+        worker.publish(GapEvent(session: SessionID(high: 1, low: 2), from: at, to: at, cause: .overrun), to: front)
+        try await eventually("the broker has them") { !seen.messages.isEmpty && worker.waitingEvents == 0 }
+        #expect(worker.counters.eventsUnheard == 0)
         let second = broker.client("ledger", sessionExpirySeconds: 600)
         let heard = BusRecorder(second)
         second.subscribe([SegmentEvent.template])
@@ -114,6 +120,7 @@ import Testing
         try await eventually("they arrive") { heard.decoded(SegmentEvent.self).count == 10 }
         #expect(heard.decoded(SegmentEvent.self).map(\.message.index) == Array(0..<10))
         await second.stop()
+        await observer.stop()
         await worker.stop()
     }
 

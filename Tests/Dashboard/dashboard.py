@@ -234,10 +234,18 @@ class Visit:
         with open(os.path.join(self.state, "run", f"{name}.pid"), encoding="utf-8") as file:
             os.kill(int(file.read().split()[0]), signal.SIGKILL)
 
+    def watch(self, what):
+        """From now on `window.held` says whether this has held on the overview: it may pass before somebody looks."""
+        self.browser.run(
+            "window.held = false; window.watcher?.disconnect();"
+            f"window.watcher = new MutationObserver(() => {{ window.held ||= {what}; }});"
+            "window.watcher.observe(document.querySelector('#overview'),"
+            " { subtree: true, childList: true, attributes: true, characterData: true })")
+
     def gap(self):
+        self.watch("document.querySelector('[data-camera=front].tile .badge.offline') !== null")
         self.kill("capture-worker.front")
-        self.browser.wait("the tile shows that the worker went", lambda: self.browser.run(
-            "return document.querySelector('[data-camera=front].tile .badge.offline') !== null"))
+        self.browser.wait("the tile shows that the worker went", lambda: self.browser.run("return window.held"))
         self.browser.wait("the tile shows that it records again", lambda: self.browser.run(
             "const tile = document.querySelector('[data-camera=front].tile');"
             "return tile.querySelector('.badge.offline') === null && tile.querySelector('.badge.recording') !== null"),
@@ -280,18 +288,21 @@ class Visit:
 
     def gone(self):
         """A camera that the service does not know any more, and then does again."""
-        look = ("const real = window.fetch; const isKnown = arguments[0];"
-                "window.fetch = async (path, options) => {"
-                " if (path !== '/api/v1/status') return real(path, options);"
-                " const answer = await (await real(path, options)).json();"
-                " if (!isKnown) answer.cameras = answer.cameras.filter(({ id }) => id !== 'hall');"
-                " return Response.json(answer); };"
-                "document.dispatchEvent(new Event('visibilitychange')); window.fetch = real;")
-        places = "return document.querySelectorAll('#tiles [data-camera=hall], #timelines [data-camera=hall]').length"
-        self.browser.run(look, False)
-        self.browser.wait("the camera has gone", lambda: self.browser.run(places + " === 0"))
-        self.browser.run(look, True)
-        self.browser.wait("it is there again", lambda: self.browser.run(places + " === 2"))
+        places = "document.querySelectorAll('#tiles [data-camera=hall], #timelines [data-camera=hall]').length"
+        # What it says itself meanwhile brings it back.
+        self.watch(places + " === 0")
+        self.browser.run(
+            "window.real = window.fetch;"
+            "window.fetch = async (path, options) => {"
+            " const answer = await window.real(path, options);"
+            " if (path !== '/api/v1/status' || !answer.ok) return answer;"
+            " const status = await answer.json();"
+            " status.cameras = status.cameras.filter(({ id }) => id !== 'hall');"
+            " return Response.json(status); };"
+            "document.dispatchEvent(new Event('visibilitychange'))")
+        self.browser.wait("the camera has gone", lambda: self.browser.run("return window.held"))
+        self.browser.run("window.fetch = window.real; document.dispatchEvent(new Event('visibilitychange'))")
+        self.browser.wait("it is there again", lambda: self.browser.run(f"return {places} === 2"))
         print("ok a camera that is gone has no tile and no timeline", flush=True)
 
     def play(self):

@@ -314,11 +314,10 @@ extension Cluster {
     func verdicts(_ camera: String) -> [CameraHealth] {
         log.events(CameraHealth.self, at: CameraID(unchecked: camera))
     }
-    /// When the worker first said that its source had failed, by its own clock.
-    func failedAt(_ camera: String) -> Date? {
-        let id = CameraID(unchecked: camera)
-        let told = zip(log.events(StreamState.self, at: id), log.stamped(StreamState.self, at: id))
-        return told.first { $0.0.error != nil }.map { Date(timeIntervalSince1970: Double($0.1.milliseconds) / 1000) }
+    /// When and with what the worker first said that its source had failed, by its own clock.
+    func failure(_ camera: String) -> (at: WallTime, code: ErrorCode)? {
+        let told = zip(streams(camera), log.stamped(StreamState.self, at: CameraID(unchecked: camera)))
+        return told.lazy.compactMap { state, at in state.error.map { (at: at, code: $0.code) } }.first
     }
     func stats(_ camera: String) -> [StreamStats] { log.events(StreamStats.self, at: CameraID(unchecked: camera)) }
 }

@@ -26,6 +26,7 @@ extension NodeTests {
                 try await eventually("the recording ends with its file", within: .seconds(120)) {
                     cluster.recording("clip")?.state == .off && cluster.closed("clip").last?.reason == .stop
                 }
+                #expect(cluster.partialFiles().isEmpty)
                 try await compare(clip, try cluster.files("clip"), events: cluster.closed("clip"))
                 // One MP4 track has one size.
                 if kind != .changesFormat { try await decodeExport(cluster, clip) }

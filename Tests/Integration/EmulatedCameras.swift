@@ -125,10 +125,7 @@ extension EmulatedCameras {
         let fixtures = try MediaFixtures()
         var copy = MediaCopy(storage: fixtures.folder, segmentSeconds: .seconds(600))
         copy.framesMax = Self.frames
-        try copy.run(
-            MediaSources.make(
-                .testPattern(.init(width: 320, height: 180, fps: 120)), encoder: EncoderSettings(), audio: false,
-                openTimeout: .seconds(5), stallTimeout: .seconds(5)))
+        try copy.run(NumberedPattern.source())
         guard let recorded = copy.paths.first else { throw CodedError(.internal, "no pattern") }
         return (
             try clip("raw", CameraPictures.raw(recorded, pixelFormat: "yuyv422", bytesEach: 320 * 180 * 2)),

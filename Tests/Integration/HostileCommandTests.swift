@@ -154,23 +154,26 @@ extension NodeTests {
         @Test func clearingARetainedCommandIsNoError() async throws {
             try await Cluster.run(cameras: CommandTests.cameras) { cluster in
                 try await cluster.ready("front")
-                let nobody = CameraID(unchecked: "nobody")
-                func send(_ payload: [String], codes: [ErrorCode]) async throws {
+                func send(_ payload: String...) async throws {
                     _ = try await Tool.run(
                         "mosquitto_pub",
                         [
                             "-h", "127.0.0.1", "-p", "\(cluster.port)", "-q", "1", "-t",
                             "framekeeper/cameras/nobody/recording/set",
                         ] + payload)
-                    try await eventually("\(codes)", within: .seconds(10)) {
-                        cluster.log.events(CameraErrorEvent.self, at: nobody).map(\.code).count >= codes.count
-                    }
-                    #expect(cluster.log.events(CameraErrorEvent.self, at: nobody).map(\.code) == codes)
                 }
-                try await send(["-r", "-m", "ON"], codes: [.unknownCamera])
-                try await send(["-r", "-n"], codes: [.unknownCamera])
-                // Heard by the same loop after the clearing.
-                try await send(["-m", "ON"], codes: [.unknownCamera, .unknownCamera])
+                func refusals() -> [CameraErrorEvent] {
+                    cluster.log.events(CameraErrorEvent.self, at: CameraID(unchecked: "nobody"))
+                }
+                try await send("-r", "-m", "ON")
+                try await eventually("the retained one is refused", within: .seconds(10)) { !refusals().isEmpty }
+                try await send("-r", "-n")
+                // Heard by the same loop after the clearing, and events keep their order.
+                try await send("-m", #"{"command":"start","request_id":"last"}"#)
+                try await eventually("the last one is refused", within: .seconds(10)) {
+                    refusals().contains { $0.requestId == "last" }
+                }
+                #expect(refusals().map(\.code) == [.unknownCamera, .unknownCamera])
             }
         }
 
@@ -190,6 +193,7 @@ extension NodeTests {
         var cameras: String
         var ledger: String
         var files: [[String]]
+        var partialFiles: [String]
         var pids: [Int32]
 
         /// Once everybody has said what they say of a node at rest: a first verdict takes seconds.
@@ -212,6 +216,7 @@ extension NodeTests {
             let listed = try await cluster.framekeeper("recordings", "list", "--json")
             ledger = listed.output
             files = try ["front", "back"].map(cluster.files)
+            partialFiles = cluster.partialFiles()
             pids = try ["broker", "rotation-service", "capture-worker.front", "capture-worker.back"].map(cluster.pid)
         }
     }

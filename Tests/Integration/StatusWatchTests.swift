@@ -16,6 +16,8 @@ extension NodeTests {
         @Test func aRepairTellsThatItIsAtWork() async throws {
             try await Cluster.run(cameras: Self.camera) { cluster in
                 try await cluster.ready("front")
+                // Where no rotation-service has the folder, the command does its work.
+                try await cluster.servicesReady()
                 let screen = "\(cluster.folder)/screen"
                 let tool = try Products.path("framekeeper")
                 let repair = try Screen.run("\(tool) recordings repair --config \(cluster.config)", output: screen)

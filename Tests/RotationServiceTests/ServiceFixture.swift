@@ -58,21 +58,37 @@ final class ServiceFixture {
         return ClusterConfiguration(node: node, stateDir: media.path("state"), storage: store, cameras: cameras)
     }
 
-    private func service() throws -> (RotationService, Shutdown) {
-        let shutdown = Shutdown()
+    private static func service(
+        _ configuration: ClusterConfiguration, _ broker: InMemoryBroker, _ shutdown: Shutdown
+    ) throws -> RotationService {
         let context = ServiceContext(
-            service: .rotationService, instance: InstanceID(unchecked: "node"), configuration: try configuration(),
-            logger: Self.quiet, shutdown: shutdown, startedAt: ServiceClock.now())
-        return (try RotationService(context: context, network: broker), shutdown)
+            service: .rotationService, instance: InstanceID(unchecked: "node"), configuration: configuration,
+            logger: quiet, shutdown: shutdown, startedAt: ServiceClock.now())
+        return try RotationService(context: context, network: broker)
     }
 
     func start() throws {
-        let (service, shutdown) = try service()
-        running = (shutdown, Task { await service.run() })
+        let shutdown = Shutdown()
+        let configuration = try configuration()
+        let task = Task { [broker] in try await ServiceFixture.runInTurn(configuration, broker, shutdown) }
+        running = (shutdown, task)
+    }
+
+    /// The lock of a service that has ended lasts until its scan lets go of it, and a process that another test starts
+    /// has a copy of it from its fork to its program: until then a new service finds the folder owned.
+    private static func runInTurn(
+        _ configuration: ClusterConfiguration, _ broker: InMemoryBroker, _ shutdown: Shutdown
+    ) async throws -> ServiceExit {
+        try await eventually("the folder is free") { () -> ServiceExit? in
+            let exit = await (try service(configuration, broker, shutdown)).run()
+            return exit == .fenced ? nil : exit
+        }
     }
 
     /// Runs a service to its end; for one that must not go on.
-    func runToEnd() async throws -> ServiceExit { await (try service()).0.run() }
+    func runToEnd() async throws -> ServiceExit {
+        await (try Self.service(configuration(), broker, Shutdown())).run()
+    }
 
     @discardableResult
     func stop() async throws -> ServiceExit? {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Simulated camera-days under faults of every kind. A seed that fails prints itself and replays exactly:
-/// `FRAMEKEEPER_SIMULATION_SEED=7 Tests/run.sh --filter fiveDaysOfFaults` runs that one alone.
+/// `FRAMEKEEPER_SIMULATION_SEED=7 Tests/run.sh --filter fiveDaysOfFaultsBreakNoPromise` runs that one alone.
 @Suite struct SimulationTests {
     /// Two hundred camera-days; with `Tests/run.sh --full`, two thousand.
     private static let seeds: ClosedRange<UInt64> = {

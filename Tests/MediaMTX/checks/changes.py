@@ -63,7 +63,7 @@ def must_stay(source, watching, why):
     before = watching.packets
     stays(lambda: not source.closed.is_set() and not watching.closed.is_set(), f"both are connected ({why})",
           KEPT_SECONDS)
-    expect(watching.packets > before, f"the reader gets nothing more ({why})")
+    wait_until(lambda: watching.packets > before, f"the reader gets more ({why})")
 
 
 def must_go(source, watching):

@@ -60,14 +60,22 @@ def expect(condition, what):
         raise AssertionError(what)
 
 
+def call(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+
+
 def run(*command, fails=False):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE)
+    done = call(*command)
     expect((done.returncode != 0) == fails, f"{' '.join(command)}: exit {done.returncode}: {done.stdout}")
     return done.stdout
 
 
+def tool(*arguments):
+    return [f"{PRODUCTS}/framekeeper", *arguments, "--config", f"{FOLDER}/framekeeper.yml"]
+
+
 def framekeeper(*arguments, fails=False):
-    return run(f"{PRODUCTS}/framekeeper", *arguments, "--config", f"{FOLDER}/framekeeper.yml", fails=fails)
+    return run(*tool(*arguments), fails=fails)
 
 
 def eventually(what, condition):
@@ -135,9 +143,13 @@ def closed(camera):
 
 
 def record(*cameras):
-    for camera in cameras:
-        framekeeper("record", "start", camera)
-    return {camera: bus.last(f"{camera}/recording")["session"] for camera in cameras}
+    """The sessions, by camera, once the bus has told of them and of their sources."""
+    replies = {camera: json.loads(framekeeper("record", "start", camera, "--json")) for camera in cameras}
+    sessions = {camera: reply["result"]["session"] for camera, reply in replies.items()}
+    for camera, session in sessions.items():
+        eventually(f"{camera} records", lambda: bus.last(f"{camera}/recording").get("session") == session
+                   and bus.last(f"{camera}/stream").get("state") == "active")
+    return sessions
 
 
 def stop(*cameras):
@@ -146,12 +158,18 @@ def stop(*cameras):
 
 
 def verified(sessions):
-    """Every frame of these sessions is accounted for; returns how many there are."""
+    """Every frame of these sessions is accounted for; returns how many there are. The ledger hears of the last file a
+    moment after the reply to the stop."""
     frames = 0
     for camera, session in sessions.items():
-        text = framekeeper("recordings", "verify", "--session", session)
-        line = next(line for line in text.splitlines() if line.startswith(session[:8]))
-        expect("complete" in line, f"{camera}: {line}")
+        command = tool("recordings", "verify", "--session", session)
+        done = call(*command)
+        deadline = time.monotonic() + PATIENCE
+        while done.returncode and time.monotonic() < deadline:
+            time.sleep(0.2)
+            done = call(*command)
+        line = next((line for line in done.stdout.splitlines() if line.startswith(session[:8])), "")
+        expect(done.returncode == 0 and "complete" in line, f"{camera}: {done.stdout}")
         frames += int(line.split()[5])
     return frames
 
