@@ -82,7 +82,7 @@ extension Int64 {
         return remainder < 0 ? quotient - 1 : quotient
     }
 
-    /// The sum, or the nearest number that there is. Not that of every integer: what counts time calls it all the while.
+    /// The sum, or the nearest number that there is. Not that of every integer: what counts time calls it all the time.
     package func addingClamped(_ other: Int64) -> Int64 {
         let (sum, overflow) = addingReportingOverflow(other)
         return overflow ? (other < 0 ? .min : .max) : sum
