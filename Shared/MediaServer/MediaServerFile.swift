@@ -1,5 +1,7 @@
 package import Domain
 internal import Glibc
+// `timespec` is seen there by some builds; without it they refuse its fields.
+internal import SwiftOverlayShims
 
 /// The media server's own file on disk: where our paths go while its API refuses.
 ///

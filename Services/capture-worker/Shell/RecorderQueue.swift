@@ -2,6 +2,8 @@ internal import CaptureWorkerCore
 internal import Domain
 internal import Glibc
 internal import Media
+// `timespec` is seen there by some builds; without it they refuse its fields.
+internal import SwiftOverlayShims
 
 /// What the recorder's thread is to do next.
 enum RecorderJob: Sendable {
