@@ -5,6 +5,7 @@ import ConfigWriterShell
 import Domain
 import Foundation
 import MediaServer
+import Synchronization
 import TestSupport
 import Testing
 
@@ -60,10 +61,18 @@ struct MediaServerKeeperTests {
         try await fixture.server.start()
         let keeper = fixture.keeper
         keeper.configure(fixture.settings(), cameras: try fixture.cameras(["front"]))
+        let taken = Mutex(0)
         let flood = Task {
             for _ in 0..<20_000 {
                 await keeper.take(InboundMessage(topic: "cameras/front/stream", payload: [], isRetained: false))
+                taken.withLock { $0 += 1 }
             }
+        }
+        var before = 0
+        try await eventually("the flood stands, or all of it is in") {
+            let count = taken.withLock { $0 }
+            defer { before = count }
+            return count > 0 && count == before
         }
         keeper.start()
         await flood.value
